@@ -1,0 +1,31 @@
+/* Every limit of Kinora in one place, each with its reason.  An error that refuses something names the limit. */
+#ifndef KN_BASE_LIMITS_H
+#define KN_BASE_LIMITS_H
+
+/* Hugging Face's own safetensors reader refuses larger headers. */
+#define KN_LIMIT_SAFETENSORS_HEADER_BYTES (100ull << 20)
+/* The largest tokenizer.json in use (Gemma, 256k pieces with merges) is about 33 MB. */
+#define KN_LIMIT_JSON_FILE_BYTES (128ull << 20)
+/* jansson recurses per level; configs nest four deep. */
+#define KN_LIMIT_JSON_DEPTH 64
+/* A 14B transformer has about 1,300 tensors; a sharded 100B language model about 20,000. */
+#define KN_LIMIT_TENSORS 200000
+/* The longest tensor name seen is about 120 bytes. */
+#define KN_LIMIT_TENSOR_NAME_BYTES 512
+/* Wan's longest prompt is 512 tokens; 64 KiB is far more text than any encoder reads. */
+#define KN_LIMIT_PROMPT_BYTES (64u << 10)
+/* 16384 x 16384 x 4 bytes = 1 GiB decoded; larger pictures are refused before allocation. */
+#define KN_LIMIT_IMAGE_PIXELS (16384ll * 16384ll)
+/* Beyond this an mp4 of a single job stops being one clip; also bounds plan arithmetic. */
+#define KN_LIMIT_FRAMES 100000
+/* Video sizes the pixel arithmetic (int32 strides in encoders) is safe for. */
+#define KN_LIMIT_VIDEO_SIDE 8192
+/* Denoise steps: nobody samples with more; bounds the schedule tables. */
+#define KN_LIMIT_STEPS 1000
+/* LoRAs, reference pictures: more is a mistake in a script. */
+#define KN_LIMIT_LORAS 64
+#define KN_LIMIT_REFERENCES 16
+/* Threads: above this the partition tables of the kernels would need heap memory. */
+#define KN_LIMIT_THREADS 256
+
+#endif

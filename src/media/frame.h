@@ -1,0 +1,20 @@
+/* Frames: reference counted RGB pictures that move down the sink. */
+#ifndef KN_MEDIA_FRAME_H
+#define KN_MEDIA_FRAME_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+
+typedef struct kn_frame {
+    int width, height;
+    int64_t index;  /* 0-based in the clip */
+    float *rgb;     /* [height, width, 3], 0..1, sRGB */
+    int refs;       /* atomic */
+} kn_frame;
+
+int kn_frame_new(int width, int height, int64_t index, kn_frame **ret, kn_err *err);
+kn_frame *kn_frame_ref(kn_frame *f);
+void kn_frame_unref(kn_frame *f);
+
+#endif

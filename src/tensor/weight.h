@@ -1,0 +1,37 @@
+/* Weights on a device: packed once, in the type the device computes with, and freed with their component. */
+#ifndef KN_TENSOR_WEIGHT_H
+#define KN_TENSOR_WEIGHT_H
+
+#include "tensor/tensor.h"
+
+typedef enum kn_weight_kind {
+    KN_WEIGHT_LINEAR, /* dims: out, in */
+    KN_WEIGHT_CONV,   /* dims: out, in, kt, kh, kw (2-D kernels have kt = 1) */
+} kn_weight_kind;
+
+typedef struct kn_weight_spec {
+    kn_weight_kind kind;
+    int64_t dims[5];
+    kn_dtype dtype; /* KN_F32, KN_BF16; KN_I8 for linear: per-output-channel scales */
+    bool bias;
+} kn_weight_spec;
+
+typedef struct kn_weight {
+    kn_weight_spec spec;
+    size_t bytes;   /* device memory it takes, bias and scales included */
+    void *priv;     /* the device's own: packed buffer, scales, cached primitives */
+} kn_weight;
+
+/* Where a weight comes from: row-major in host memory, as it lies on disk or decoded. */
+typedef struct kn_weight_src {
+    const void *data; /* out x in [x kt x kh x kw]; ignored on `meta` */
+    kn_dtype dtype;   /* KN_F32, KN_BF16 or KN_F16 */
+    const float *bias; /* [out] or NULL */
+} kn_weight_src;
+
+/* Packs for the device. KN_ENOMEM, KN_EUNSUPPORTED (int8 convolution). */
+int kn_weight_new(kn_device *dev, const kn_weight_spec *spec, const kn_weight_src *src, kn_weight **ret,
+                  kn_err *err);
+void kn_weight_free(kn_device *dev, kn_weight *w);
+
+#endif
