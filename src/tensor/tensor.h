@@ -17,7 +17,7 @@
 #include "base/err.h"
 #include "tensor/dtype.h"
 
-enum { KN_MAX_DIMS = 6 };
+enum { KN_MAX_DIMS = 8 };
 
 typedef struct kn_tensor {
     void *data; /* device address; NULL = no tensor */
