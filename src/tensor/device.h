@@ -98,7 +98,7 @@ typedef struct kn_device_ops {
     int (*repeat_channels)(kn_device *dev, kn_tensor dst, kn_tensor src, int r, kn_err *err);
     int (*mean_channels)(kn_device *dev, kn_tensor dst, kn_tensor src, int g, kn_err *err);
 
-    void (*close)(kn_device *dev);
+    void (*close)(kn_device *dev); /* frees dev too */
 } kn_device_ops;
 
 struct kn_device {

@@ -1,0 +1,29 @@
+#include "tensor/device.h"
+
+#include "base/err.h"
+
+void kn_device_close(kn_device *dev)
+{
+    if (dev)
+        dev->ops->close(dev);
+}
+
+static size_t apply(size_t value, int64_t delta)
+{
+    KN_ASSERT(delta >= 0 || (uint64_t)-delta <= value);
+    return value + (size_t)delta;
+}
+
+void kn_device_account(kn_device *dev, int64_t d_weights, int64_t d_pool)
+{
+    dev->mem_weights_bytes = apply(dev->mem_weights_bytes, d_weights);
+    dev->mem_pool_bytes = apply(dev->mem_pool_bytes, d_pool);
+    size_t total = dev->mem_weights_bytes + dev->mem_pool_bytes;
+    if (total > dev->mem_peak_bytes)
+        dev->mem_peak_bytes = total;
+}
+
+void kn_device_reset_peak(kn_device *dev)
+{
+    dev->mem_peak_bytes = dev->mem_weights_bytes + dev->mem_pool_bytes;
+}

@@ -1,0 +1,76 @@
+#include "tensor/weight.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "tensor/device.h"
+
+static int n_spec_dims(const kn_weight_spec *spec)
+{
+    return spec->kind == KN_WEIGHT_CONV ? 5 : 2;
+}
+
+static int check_spec(const kn_weight_spec *spec, kn_err *err)
+{
+    int64_t bytes = 4;
+    for (int i = 0; i < n_spec_dims(spec); i++)
+        if (spec->dims[i] < 1 || __builtin_mul_overflow(bytes, spec->dims[i], &bytes))
+            return kn_fail(err, KN_EINTERNAL,
+                           "weight: dimension %d is %lld, expected dimensions that fit into memory", i,
+                           (long long)spec->dims[i]);
+    if (spec->dtype == KN_I8 && spec->kind == KN_WEIGHT_CONV)
+        return kn_fail(err, KN_EUNSUPPORTED, "weight: a convolution in int8; f32 and bf16 are supported");
+    if (spec->dtype != KN_F32 && spec->dtype != KN_BF16 && spec->dtype != KN_I8)
+        return kn_fail(err, KN_EINTERNAL, "weight: %s, expected f32, bf16 or int8",
+                       kn_dtype_name(spec->dtype));
+    return 0;
+}
+
+static int check_src(const kn_weight_spec *spec, const kn_weight_src *src, kn_err *err)
+{
+    if (!src || !src->data)
+        return kn_fail(err, KN_EINTERNAL, "weight: no data to pack");
+    if (src->dtype != KN_F32 && src->dtype != KN_BF16 && src->dtype != KN_F16)
+        return kn_fail(err, KN_EINTERNAL, "weight: data is %s, expected f32, bf16 or f16",
+                       kn_dtype_name(src->dtype));
+    if (spec->bias != (src->bias != NULL))
+        return kn_fail(err, KN_EINTERNAL, "weight: a bias is %s but %s",
+                       spec->bias ? "expected" : "not expected", src->bias ? "given" : "missing");
+    return 0;
+}
+
+int kn_weight_new(kn_device *dev, const kn_weight_spec *spec, const kn_weight_src *src, kn_weight **ret,
+                  kn_err *err)
+{
+    int rc = check_spec(spec, err);
+    if (!rc && !dev->is_meta)
+        rc = check_src(spec, src, err);
+    if (rc)
+        return rc;
+    if (!dev->ops->weight_bytes || (!dev->is_meta && !dev->ops->weight_new))
+        return kn_fail(err, KN_EUNSUPPORTED, "weights are not supported by device %s", dev->name);
+    kn_weight *w = kn_calloc(1, sizeof *w);
+    if (!w)
+        return kn_fail(err, KN_ENOMEM, "no memory for a weight");
+    w->spec = *spec;
+    w->bytes = dev->ops->weight_bytes(dev, spec);
+    if (!dev->is_meta)
+        rc = dev->ops->weight_new(dev, spec, src, w, err);
+    if (rc) {
+        free(w);
+        return rc;
+    }
+    kn_device_account(dev, (int64_t)w->bytes, 0);
+    *ret = w;
+    return 0;
+}
+
+void kn_weight_free(kn_device *dev, kn_weight *w)
+{
+    if (!w)
+        return;
+    if (!dev->is_meta && dev->ops->weight_free)
+        dev->ops->weight_free(dev, w);
+    kn_device_account(dev, -(int64_t)w->bytes, 0);
+    free(w);
+}
