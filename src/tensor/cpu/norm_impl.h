@@ -4,26 +4,35 @@
 
 #include <math.h>
 
-/* Sum of (x - shift)^2 (square) or of x - shift over n elements; four accumulators, so that the error grows with
- * n / (4 VL). */
-KN_INLINE float row_sum(const void *x, bool bf16, int64_t n, float shift, bool square)
+/* Sum of (x - shift)^2 (square) or of x - shift over n elements of a row from `at` on. */
+KN_INLINE float piece_sum(const void *x, bool bf16, int64_t at, int64_t n, float shift, bool square)
 {
     const vf s = v_set1(shift);
     vf acc[4] = {v_set1(0), v_set1(0), v_set1(0), v_set1(0)};
     int64_t i = 0;
     for (; i + 4 * VL <= n; i += 4 * VL) {
         for (int j = 0; j < 4; j++) {
-            vf d = v_get(x, bf16, i + j * VL) - s;
+            vf d = v_get(x, bf16, at + i + j * VL) - s;
             acc[j] = square ? v_fma(d, d, acc[j]) : acc[j] + d;
         }
     }
     for (; i < n; i += VL) {
         int m = n - i < VL ? (int)(n - i) : VL;
-        vf d = v_get_n(x, bf16, i, m) - s;
+        vf d = v_get_n(x, bf16, at + i, m) - s;
         d = m < VL ? v_first(d, m) : d;
         acc[0] = square ? v_fma(d, d, acc[0]) : acc[0] + d;
     }
     return v_sum((acc[0] + acc[1]) + (acc[2] + acc[3]));
+}
+
+/* Pieces are short enough that adding up in float costs no accuracy; their sums are added in double. */
+KN_INLINE double row_sum(const void *x, bool bf16, int64_t n, float shift, bool square)
+{
+    enum { PIECE = 64 * VL };
+    double sum = 0;
+    for (int64_t at = 0; at < n; at += PIECE)
+        sum += (double)piece_sum(x, bf16, at, n - at < PIECE ? n - at : PIECE, shift, square);
+    return sum;
 }
 
 /* ---- rotary embedding ---- */
@@ -128,7 +137,7 @@ KN_INLINE void rms_rows(const kn_norm_job *job, int64_t begin, int64_t end, bool
     for (int64_t row = begin; row < end; row++) {
         const void *x = (const char *)a->x.data + (size_t)(row * n) * (x_bf16 ? 2 : 4);
         void *out = (char *)a->out.data + (size_t)(row * n) * (out_bf16 ? 2 : 4);
-        float ms = row_sum(x, x_bf16, n, 0.0f, true) / (float)n;
+        float ms = (float)(row_sum(x, x_bf16, n, 0.0f, true) / (double)n);
         float r = 1.0f / sqrtf(ms + a->eps);
         if (a->rope)
             scale_and_rotate(job, out, x, row, r, a->gamma.data);
@@ -185,8 +194,8 @@ KN_INLINE void layer_rows(const kn_norm_job *job, int64_t begin, int64_t end, bo
     for (int64_t row = begin; row < end; row++) {
         const void *x = (const char *)a->x.data + (size_t)(row * n) * (x_bf16 ? 2 : 4);
         void *out = (char *)a->out.data + (size_t)(row * n) * (out_bf16 ? 2 : 4);
-        float mean = row_sum(x, x_bf16, n, 0.0f, false) / (float)n;
-        float var = row_sum(x, x_bf16, n, mean, true) / (float)n;
+        float mean = (float)(row_sum(x, x_bf16, n, 0.0f, false) / (double)n);
+        float var = (float)(row_sum(x, x_bf16, n, mean, true) / (double)n);
         affine p = {a->gamma.data, a->beta.data, mod_row(&a->shift, row, n), mod_row(&a->scale, row, n)};
         const vf r = v_set1(1.0f / sqrtf(var + a->eps)), mu = v_set1(mean);
         int64_t i = 0;
@@ -229,7 +238,7 @@ static void group_stats(const kn_group_job *job, int64_t begin_block, int64_t en
             double sum = 0, squares = 0;
             for (int64_t row = lo; row < hi; row++) {
                 const void *at = x + (size_t)(row * n) * size;
-                sum += (double)(bf16 ? row_sum(at, true, per, 0, false) : row_sum(at, false, per, 0, false));
+                sum += bf16 ? row_sum(at, true, per, 0, false) : row_sum(at, false, per, 0, false);
             }
             double mean = sum / (double)((hi - lo) * per);
             float mu = (float)mean;
