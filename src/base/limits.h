@@ -16,6 +16,10 @@
 #define KN_LIMIT_PROMPT_BYTES (64u << 10)
 /* 16384 x 16384 x 4 bytes = 1 GiB decoded; larger pictures are refused before allocation. */
 #define KN_LIMIT_IMAGE_PIXELS (16384ll * 16384ll)
+/* An uncompressed picture of KN_LIMIT_IMAGE_PIXELS with alpha; libav counts packet bytes in an int. */
+#define KN_LIMIT_IMAGE_FILE_BYTES (1ull << 30)
+/* A clip read as input is held whole, as 8-bit RGB: 1,000 frames of 1920 x 1080 are 6 GB. */
+#define KN_LIMIT_CLIP_BYTES (8ull << 30)
 /* Beyond this an mp4 of a single job stops being one clip; also bounds plan arithmetic. */
 #define KN_LIMIT_FRAMES 100000
 /* Video sizes the pixel arithmetic (int32 strides in encoders) is safe for. */

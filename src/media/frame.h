@@ -8,9 +8,9 @@
 
 typedef struct kn_frame {
     int width, height;
-    int64_t index;  /* 0-based in the clip */
-    float *rgb;     /* [height, width, 3], 0..1, sRGB */
-    int refs;       /* atomic */
+    int64_t index; /* 0-based in the clip */
+    float *rgb;    /* [height, width, 3], 0..1, sRGB */
+    int refs;      /* atomic */
 } kn_frame;
 
 int kn_frame_new(int width, int height, int64_t index, kn_frame **ret, kn_err *err);

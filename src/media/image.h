@@ -23,11 +23,13 @@ typedef enum kn_filter { KN_FILTER_BILINEAR, KN_FILTER_BICUBIC, KN_FILTER_LANCZO
 /* PIL's Image.resize on 8-bit RGB, bit for bit: separable, antialiased, 8-bit intermediate. */
 int kn_image_resize_pil(const kn_image *src, int width, int height, kn_filter f, kn_image *ret, kn_err *err);
 /* torch's antialiased uint8 interpolation (bilinear, bicubic) as torchvision's resize uses it, bit for bit. */
-int kn_image_resize_torch(const kn_image *src, int width, int height, kn_filter f, kn_image *ret, kn_err *err);
+int kn_image_resize_torch(const kn_image *src, int width, int height, kn_filter f, kn_image *ret,
+                          kn_err *err);
 
 /* All frames of a video file, an animated picture, a still, or a folder of pictures (sorted by name), as RGB;
  * at most max_frames. *ret_frames is a heap array of *ret_n images. */
-int kn_video_load(const char *path, int max_frames, kn_image **ret_frames, int *ret_n, double *ret_fps, kn_err *err);
+int kn_video_load(const char *path, int max_frames, kn_image **ret_frames, int *ret_n, double *ret_fps,
+                  kn_err *err);
 void kn_images_free(kn_image *frames, int n);
 
 #endif

@@ -10,20 +10,32 @@ typedef struct kn_sink kn_sink;
 typedef struct kn_sink_opts {
     int width, height;
     double fps;
-    int64_t n_frames;     /* expected; 0 = unknown */
-    const char *encoder;  /* NULL = choose: libx264, then other H.264 encoders, then mpeg4 */
-    int crf;              /* 0 = 18 */
+    int64_t n_frames;    /* expected; 0 = unknown */
+    const char *encoder; /* NULL = choose: libx264, then other H.264 encoders, then mpeg4 */
+    int crf;             /* 0 = 18 */
 } kn_sink_opts;
 
-/* By what `path` says: *.mp4, *.png or an existing/`/`-ended folder (PNG frames `frame_00000.png`).
- * KN_EINVAL for an extension it does not know, naming those it does. Unwritable places fail here, before any work. */
+/* By what `path` says.  KN_EINVAL for a name it does not know, naming those it does.  Unwritable places fail here,
+ * before any work.
+ *
+ * NAME.mp4: video without sound, BT.709 limited range yuv420p, index in front.  yuv420p has even sides: an odd width or
+ *   height is made even by repeating the last column or row.
+ * NAME.png: one picture; a second frame is KN_EINVAL.
+ * FOLDER/ or an existing folder: frame_00000.png, frame_00001.png, ... and kinora.json (the metadata, or {}).
+ *   - A folder that does not exist is written as FOLDER.part and renamed when complete.
+ *   - In an existing one every frame is written as NAME.part and all are renamed at commit.  If it holds frame_NNNNN.png
+ *     files they are replaced, and those beyond the new last frame removed, only if a kinora.json says that they are
+ *     ours; without it they are someone's, and opening fails with KN_EINVAL.  Other files are never touched. */
 int kn_sink_open(const char *path, const kn_sink_opts *opts, kn_sink **ret, kn_err *err);
 /* Frames in order. Consumes f, also on failure. */
 int kn_sink_put(kn_sink *s, kn_frame *f, kn_err *err);
-/* Finishes the file; metadata_json (may be NULL) goes into the `comment` tag. Frees the sink, also on failure. */
+/* Finishes the file; metadata_json (may be NULL) goes into the `comment` tag (MP4) or kinora.json (folder).
+ * Frees the sink, also on failure. */
 int kn_sink_commit(kn_sink *s, const char *metadata_json, kn_err *err);
-void kn_sink_abort(kn_sink *s); /* accepts NULL */
+void kn_sink_abort(kn_sink *s);                /* accepts NULL */
 const char *kn_sink_encoder(const kn_sink *s); /* what is used: "libx264", "png" */
+/* "", or one line for the user: that a lesser encoder is used, and why no better one. */
+const char *kn_sink_note(const kn_sink *s);
 
 /* What a finished file says of itself. */
 typedef struct kn_media_info {

@@ -1,0 +1,143 @@
+/* What files say of themselves, and what this build of libav can do. */
+#include <libavcodec/avcodec.h>
+#include <libavutil/avutil.h>
+#include <libavutil/pixdesc.h>
+#include <libswscale/swscale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "media/av_util.h"
+#include "media/encoder.h"
+#include "media/image_probe.h"
+#include "media/reader.h"
+#include "media/sink.h"
+
+/* Containers that keep no count are counted, without decoding. */
+static int64_t count_frames(AVFormatContext *in, const AVStream *st)
+{
+    AVPacket *packet = av_packet_alloc();
+    int64_t n = 0;
+    while (packet && av_read_frame(in, packet) >= 0) {
+        n += packet->stream_index == st->index;
+        av_packet_unref(packet);
+    }
+    av_packet_free(&packet);
+    return n;
+}
+
+static const char *comment_of(const AVFormatContext *in, const AVStream *st)
+{
+    const AVDictionaryEntry *e = av_dict_get(in->metadata, "comment", NULL, 0);
+    if (!e)
+        e = av_dict_get(st->metadata, "comment", NULL, 0);
+    return e ? e->value : NULL;
+}
+
+static int read_video(const char *path, kn_media_info *ret, kn_err *err)
+{
+    AVFormatContext *in = NULL;
+    AVStream *st = NULL;
+    int rc = kn_reader_open(path, &in, &st, err);
+    if (rc)
+        return rc;
+    const char *comment = comment_of(in, st), *pixels = av_get_pix_fmt_name(st->codecpar->format);
+    kn_media_info info = {.width = st->codecpar->width, .height = st->codecpar->height};
+    info.fps = kn_reader_fps(in, st);
+    info.duration_s = in->duration > 0 ? (double)in->duration / AV_TIME_BASE : 0.0;
+    snprintf(info.codec, sizeof info.codec, "%s", avcodec_get_name(st->codecpar->codec_id));
+    snprintf(info.pixel_format, sizeof info.pixel_format, "%s", pixels ? pixels : "unknown");
+    snprintf(info.container, sizeof info.container, "%s", in->iformat->name);
+    info.comment = kn_strdup(comment);
+    if (comment && !info.comment)
+        rc = kn_fail(err, KN_ENOMEM, "no memory for the comment of %s", path);
+    info.n_frames = st->nb_frames > 0 ? st->nb_frames : count_frames(in, st);
+    avformat_close_input(&in);
+    if (!rc)
+        *ret = info;
+    return rc;
+}
+
+/* A folder that a PNG sink wrote: its recipe and its first frame. */
+static int read_folder(const char *path, kn_media_info *ret, kn_err *err)
+{
+    kn_media_info info = {.container = "folder", .codec = "png", .pixel_format = "rgb24"};
+    kn_image first = {0};
+    char *recipe = kn_path_join(path, "kinora.json"), *frame = NULL;
+    size_t size;
+    int rc = recipe ? 0 : kn_fail(err, KN_ENOMEM, "no memory for a name in %s", path);
+    if (!rc && kn_path_exists(recipe))
+        rc = kn_file_read(recipe, KN_LIMIT_JSON_FILE_BYTES, &info.comment, &size, err);
+    for (; !rc && info.n_frames < KN_LIMIT_FRAMES; info.n_frames++) {
+        free(frame);
+        frame = kn_asprintf("%s/frame_%05lld.png", path, (long long)info.n_frames);
+        if (!frame || !kn_path_exists(frame))
+            break;
+        if (!info.n_frames)
+            rc = kn_image_load(frame, &first, err);
+    }
+    if (!rc && !info.n_frames)
+        rc = kn_fail(err, KN_ENOTFOUND, "%s holds no frame_00000.png", path);
+    info.width = first.width;
+    info.height = first.height;
+    kn_image_done(&first);
+    free(frame);
+    free(recipe);
+    if (rc)
+        free(info.comment);
+    else
+        *ret = info;
+    return rc;
+}
+
+int kn_media_info_read(const char *path, kn_media_info *ret, kn_err *err)
+{
+    return kn_path_is_dir(path) ? read_folder(path, ret, err) : read_video(path, ret, err);
+}
+
+void kn_media_info_done(kn_media_info *info)
+{
+    if (!info)
+        return;
+    free(info->comment);
+    *info = (kn_media_info){0};
+}
+
+void kn_media_encoders(void (*fn)(void *ud, const char *name, int available), void *ud)
+{
+    kn_av_quiet();
+    kn_encoder_opts o = {.width = 64, .height = 64, .fps = {16, 1}, .crf = 18};
+    const char *name;
+    for (int i = 0; (name = kn_encoder_name(i)); i++) {
+        AVCodecContext *ctx = NULL;
+        char note[KN_ENCODER_NOTE];
+        int rc = kn_encoder_open(name, &o, &ctx, note, NULL);
+        avcodec_free_context(&ctx);
+        fn(ud, name, !rc);
+    }
+    fn(ud, "png", avcodec_find_encoder(AV_CODEC_ID_PNG) != NULL);
+}
+
+const char *kn_media_versions(char *buf, unsigned long size)
+{
+    const struct {
+        const char *name;
+        unsigned v;
+    } libs[] = {{"libavcodec", avcodec_version()},
+                {"libavformat", avformat_version()},
+                {"libswscale", swscale_version()},
+                {"libavutil", avutil_version()}};
+    size_t used = 0;
+    if (size)
+        buf[0] = '\0';
+    for (int i = 0; i < 4 && used < size; i++) {
+        unsigned v = libs[i].v;
+        int n = snprintf(buf + used, size - used, "%s%s %u.%u.%u", i ? ", " : "", libs[i].name,
+                         AV_VERSION_MAJOR(v), AV_VERSION_MINOR(v), AV_VERSION_MICRO(v));
+        used += n > 0 ? (size_t)n : 0;
+    }
+    return buf;
+}

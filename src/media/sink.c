@@ -1,0 +1,233 @@
+/* The part all sinks share: choosing a driver, and a bounded queue with one encoding thread behind it, so that
+ * encoding overlaps the decoding of later frames and a slow disk holds the producer back. */
+#include "media/sink.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "media/av_util.h"
+#include "media/sink_driver.h"
+
+/* Wan's decoder hands over four frames at a time: one batch may wait while the next is computed. */
+enum { QUEUE_FRAMES = 4 };
+
+struct kn_sink {
+    const kn_sink_driver *driver;
+    void *priv;
+    int width, height;
+    int64_t n_put;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    /* under the lock */
+    kn_frame *queue[QUEUE_FRAMES];
+    int head, count;
+    bool ended, aborted;
+    kn_err err; /* first failure of the thread */
+};
+
+void kn_frame_to_rgb8(const kn_frame *f, unsigned char *dst)
+{
+    size_t n = (size_t)f->width * (size_t)f->height * 3;
+    for (size_t i = 0; i < n; i++) {
+        float v = f->rgb[i] * 255.0f;
+        v = v > 0.0f ? v : 0.0f;
+        v = v < 255.0f ? v : 255.0f;
+        dst[i] = (unsigned char)lrintf(v);
+    }
+}
+
+/* ---- the encoding thread ---- */
+
+static kn_frame *take(kn_sink *s)
+{
+    pthread_mutex_lock(&s->lock);
+    while (!s->count && !s->ended)
+        pthread_cond_wait(&s->changed, &s->lock);
+    kn_frame *f = NULL;
+    if (s->count && !s->aborted) {
+        f = s->queue[s->head];
+        s->head = (s->head + 1) % QUEUE_FRAMES;
+        s->count--;
+        pthread_cond_broadcast(&s->changed);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return f;
+}
+
+static void *encode(void *arg)
+{
+    kn_sink *s = arg;
+    kn_err err = {0};
+    for (kn_frame *f; (f = take(s));) {
+        int rc = s->driver->write(s->priv, f, &err);
+        kn_frame_unref(f);
+        if (rc)
+            break;
+    }
+    pthread_mutex_lock(&s->lock);
+    s->err = err;
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->lock);
+    return NULL;
+}
+
+static void join(kn_sink *s, bool aborted)
+{
+    pthread_mutex_lock(&s->lock);
+    s->ended = true;
+    s->aborted = aborted;
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->lock);
+    pthread_join(s->thread, NULL);
+}
+
+static void destroy(kn_sink *s)
+{
+    while (s->count) {
+        kn_frame_unref(s->queue[s->head]);
+        s->head = (s->head + 1) % QUEUE_FRAMES;
+        s->count--;
+    }
+    s->driver->close(s->priv);
+    pthread_cond_destroy(&s->changed);
+    pthread_mutex_destroy(&s->lock);
+    free(s->priv);
+    free(s);
+}
+
+/* ---- opening ---- */
+
+static int choose(const char *path, const kn_sink_driver **ret, kn_err *err)
+{
+    char ext[16];
+    size_t n = strlen(path);
+    kn_path_ext(path, ext, sizeof ext);
+    if (n && (path[n - 1] == '/' || kn_path_is_dir(path)))
+        *ret = &kn_sink_driver_pngs;
+    else if (!strcmp(ext, "mp4"))
+        *ret = &kn_sink_driver_mp4;
+    else if (!strcmp(ext, "png"))
+        *ret = &kn_sink_driver_png;
+    else
+        return kn_fail(err, KN_EINVAL,
+                       "cannot tell what to write to %s: expected NAME.mp4, NAME.png (one picture) or a "
+                       "folder (FOLDER/)",
+                       path);
+    return 0;
+}
+
+static int check_opts(const kn_sink_opts *o, kn_err *err)
+{
+    if (o->width < 1 || o->height < 1 || o->width > KN_LIMIT_VIDEO_SIDE || o->height > KN_LIMIT_VIDEO_SIDE)
+        return kn_fail(err, KN_EINVAL, "a video of %dx%d pixels; sides from 1 to %d are supported", o->width,
+                       o->height, KN_LIMIT_VIDEO_SIDE);
+    if (!(o->fps > 0.0 && o->fps <= 1000.0))
+        return kn_fail(err, KN_EINVAL, "%g frames a second; more than 0 and at most 1000 were expected",
+                       o->fps);
+    if (o->n_frames < 0 || o->n_frames > KN_LIMIT_FRAMES)
+        return kn_fail(err, KN_ELIMIT, "%lld frames; at most KN_LIMIT_FRAMES (%d) are supported",
+                       (long long)o->n_frames, KN_LIMIT_FRAMES);
+    if (o->crf < 0 || o->crf > 51)
+        return kn_fail(err, KN_EINVAL, "crf %d; 0 (choose) to 51 were expected", o->crf);
+    return 0;
+}
+
+int kn_sink_open(const char *path, const kn_sink_opts *opts, kn_sink **ret, kn_err *err)
+{
+    const kn_sink_driver *driver = NULL;
+    int rc = check_opts(opts, err);
+    if (!rc)
+        rc = choose(path, &driver, err);
+    if (rc)
+        return rc;
+    kn_av_quiet();
+    kn_sink *s = kn_calloc(1, sizeof *s);
+    void *priv = kn_calloc(1, driver->priv_size);
+    if (!s || !priv) {
+        free(s);
+        free(priv);
+        return kn_fail(err, KN_ENOMEM, "no memory to write %s", path);
+    }
+    *s = (kn_sink){.driver = driver, .priv = priv, .width = opts->width, .height = opts->height};
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->changed, NULL);
+    rc = driver->open(priv, path, opts, err);
+    if (!rc && pthread_create(&s->thread, NULL, encode, s))
+        rc = kn_fail(err, KN_ENOMEM, "cannot start the thread that encodes %s", path);
+    if (rc) {
+        destroy(s);
+        return rc;
+    }
+    *ret = s;
+    return 0;
+}
+
+/* ---- use ---- */
+
+int kn_sink_put(kn_sink *s, kn_frame *f, kn_err *err)
+{
+    int rc = 0;
+    if (f->width != s->width || f->height != s->height)
+        rc = kn_fail(err, KN_EINVAL, "a frame of %dx%d pixels in a video of %dx%d", f->width, f->height,
+                     s->width, s->height);
+    if (!rc && s->n_put == KN_LIMIT_FRAMES)
+        rc = kn_fail(err, KN_ELIMIT, "more than KN_LIMIT_FRAMES (%d) frames", KN_LIMIT_FRAMES);
+    if (rc) {
+        kn_frame_unref(f);
+        return rc;
+    }
+    pthread_mutex_lock(&s->lock);
+    while (s->count == QUEUE_FRAMES && !s->err.code)
+        pthread_cond_wait(&s->changed, &s->lock);
+    if (s->err.code) {
+        rc = kn_fail(err, s->err.code, "%s", s->err.msg);
+    } else {
+        s->queue[(s->head + s->count) % QUEUE_FRAMES] = f;
+        s->count++;
+        s->n_put++;
+        f = NULL;
+        pthread_cond_broadcast(&s->changed);
+    }
+    pthread_mutex_unlock(&s->lock);
+    kn_frame_unref(f);
+    return rc;
+}
+
+int kn_sink_commit(kn_sink *s, const char *metadata_json, kn_err *err)
+{
+    int rc = 0;
+    join(s, false);
+    if (s->err.code)
+        rc = kn_fail(err, s->err.code, "%s", s->err.msg);
+    else if (!s->n_put)
+        rc = kn_fail(err, KN_EINVAL, "no frame was put into the video");
+    else
+        rc = s->driver->finish(s->priv, metadata_json, err);
+    destroy(s);
+    return rc;
+}
+
+void kn_sink_abort(kn_sink *s)
+{
+    if (!s)
+        return;
+    join(s, true);
+    destroy(s);
+}
+
+const char *kn_sink_encoder(const kn_sink *s)
+{
+    return s->driver->encoder(s->priv);
+}
+
+const char *kn_sink_note(const kn_sink *s)
+{
+    return s->driver->note ? s->driver->note(s->priv) : "";
+}

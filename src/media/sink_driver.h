@@ -1,0 +1,28 @@
+/* A kind of sink: where frames go once the queue hands them over.  Files: sink_mp4.c, sink_png.c. */
+#ifndef KN_MEDIA_SINK_DRIVER_H
+#define KN_MEDIA_SINK_DRIVER_H
+
+#include "media/sink.h"
+
+/* Order of calls: open, write*, [finish], close.  write runs on the encoding thread, the others on the caller's,
+ * never at the same time. */
+typedef struct kn_sink_driver {
+    size_t priv_size; /* zeroed before open */
+    int (*open)(void *priv, const char *path, const kn_sink_opts *opts, kn_err *err);
+    int (*write)(void *priv, const kn_frame *f, kn_err *err);
+    /* All frames are in: gives the file its name.  json may be NULL. */
+    int (*finish)(void *priv, const char *json, kn_err *err);
+    /* Frees; removes what has not got its final name.  Also after a failed open. */
+    void (*close)(void *priv);
+    const char *(*encoder)(const void *priv);
+    const char *(*note)(const void *priv);
+} kn_sink_driver;
+
+extern const kn_sink_driver kn_sink_driver_mp4;
+extern const kn_sink_driver kn_sink_driver_png;  /* one picture */
+extern const kn_sink_driver kn_sink_driver_pngs; /* a folder of them */
+
+/* round(255 x), ties to even as numpy rounds, of the frame as 8-bit RGB; values outside 0..1 (and NaN: 0) clamped; dst [height, width, 3]. */
+void kn_frame_to_rgb8(const kn_frame *f, unsigned char *dst);
+
+#endif
