@@ -239,7 +239,7 @@ int kn_request_add_file(kn_strings *list, const kn_param *p, const char *value, 
 int kn_request_add_real(kn_reals *list, const kn_param *p, double value, kn_err *err)
 {
     enum { MAX_REALS = 256 }; /* one a layer; the deepest model has 60 */
-    double checked;
+    double checked = 0;
     int rc = kn_request_set_real(&checked, p, value, err);
     if (rc)
         return rc;
@@ -260,7 +260,7 @@ static int add_reals(kn_reals *list, const kn_param *p, const char *value, kn_er
         return no_memory(err, p);
     int rc = *value ? 0 : kn_fail(err, KN_EINVAL, "%s: \"\" is not a number", p->name);
     for (char *s = strtok_r(copy, ",", &save); s && !rc; s = strtok_r(NULL, ",", &save)) {
-        double v;
+        double v = 0;
         rc = parse_real(p, s, &v, err);
         if (!rc)
             rc = kn_request_add_real(list, p, v, err);
