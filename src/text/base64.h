@@ -1,0 +1,11 @@
+#ifndef KN_TEXT_BASE64_H
+#define KN_TEXT_BASE64_H
+
+#include <stddef.h>
+
+#include "base/err.h"
+
+/* Standard alphabet, padded. *ret is heap. KN_EFORMAT: another character, or a length that is no multiple of 4. */
+int kn_base64_decode(const char *text, size_t size, unsigned char **ret, size_t *ret_size, kn_err *err);
+
+#endif
