@@ -29,8 +29,8 @@ bool kn_op_is(kn_ctx *c, const char *op, const char *arg, kn_tensor t, kn_dtype 
 bool kn_op_same_dims(kn_tensor a, kn_tensor b);
 bool kn_op_vector(kn_ctx *c, const char *op, const char *arg, kn_tensor t, int64_t n); /* null, or f32 [n] */
 bool kn_op_mod(kn_ctx *c, const char *op, const char *arg, kn_mod m, int64_t rows, int64_t channels);
-/* cos and sin of a rope for rows of n_heads heads in `channels` channels. */
-bool kn_op_rope(kn_ctx *c, const char *op, const kn_rope *rope, int n_heads, int64_t rows, int64_t channels);
+/* cos and sin of a rope for x with n_heads heads: a row for each row of x, or for each row of one batch entry. */
+bool kn_op_rope(kn_ctx *c, const char *op, const kn_rope *rope, int n_heads, kn_tensor x);
 
 /* Counts one operation: multiplications and additions, and bytes read and written. */
 void kn_op_count(kn_ctx *c, kn_work work, double flops, double bytes);

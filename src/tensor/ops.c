@@ -109,13 +109,16 @@ bool kn_op_mod(kn_ctx *c, const char *op, const char *arg, kn_mod m, int64_t row
            kn_op_is(c, op, "row groups of a modulation", m.row_group, KN_I32, KN_DIMS(rows));
 }
 
-bool kn_op_rope(kn_ctx *c, const char *op, const kn_rope *rope, int n_heads, int64_t rows, int64_t channels)
+bool kn_op_rope(kn_ctx *c, const char *op, const kn_rope *rope, int n_heads, kn_tensor x)
 {
+    int64_t channels = kn_op_last(x), rows = kn_op_rows(x);
     if (n_heads < 1 || channels % n_heads || channels / n_heads % 2) {
         kn_ctx_fail(c, KN_EINTERNAL, "%s: %lld channels in %d heads, expected heads of an even size", op,
                     (long long)channels, n_heads);
         return false;
     }
+    if (x.n_dims > 2 && rope->cos.dims[0] == x.dims[x.n_dims - 2])
+        rows = rope->cos.dims[0];
     int64_t half = channels / n_heads / 2;
     return kn_op_is(c, op, "rope's cos", rope->cos, KN_F32, KN_DIMS(rows, half)) &&
            kn_op_is(c, op, "rope's sin", rope->sin, KN_F32, KN_DIMS(rows, half));

@@ -57,7 +57,8 @@ kn_tensor kn_attention(kn_ctx *c, kn_tensor q, kn_tensor k, kn_tensor v, int n_h
 
 /* ---- norms ---- */
 
-/* Rotary embedding tables: cos, sin f32 [rows, d/2]; interleaved pairs (2i, 2i+1) or halves (i, i + d/2). */
+/* Rotary embedding tables: cos, sin f32 [rows, d/2]; interleaved pairs (2i, 2i+1) or halves (i, i + d/2).  For x
+ * [b, n, C] tables of n rows serve every batch entry. */
 typedef struct kn_rope {
     kn_tensor cos, sin;
     bool halves;

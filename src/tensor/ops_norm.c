@@ -23,7 +23,7 @@ kn_tensor kn_rms_norm(kn_ctx *c, kn_tensor x, kn_tensor gamma, float eps, kn_act
         return (kn_tensor){0};
     kn_norm_args a = {.x = x, .gamma = gamma, .eps = eps, .act = act, .rope = rope, .n_heads = n_heads};
     if (!check_norm(c, "rms_norm", &a) || !kn_op_out(c, "rms_norm", out) ||
-        (rope && !kn_op_rope(c, "rms_norm", rope, n_heads, kn_op_rows(x), kn_op_last(x))))
+        (rope && !kn_op_rope(c, "rms_norm", rope, n_heads, x)))
         return (kn_tensor){0};
     a.out = kn_op_like(c, x, 0, out);
     if (kn_is_null(a.out))
@@ -49,8 +49,7 @@ void kn_rope_apply(kn_ctx *c, kn_tensor x, const kn_rope *rope, int n_heads)
 {
     if (!kn_op_ready(c) || kn_is_null(x) || kn_is_null(rope->cos) || kn_is_null(rope->sin))
         return;
-    if (!kn_op_float(c, "rope", "x", x) ||
-        !kn_op_rope(c, "rope", rope, n_heads, kn_op_rows(x), kn_op_last(x)))
+    if (!kn_op_float(c, "rope", "x", x) || !kn_op_rope(c, "rope", rope, n_heads, x))
         return;
     count(c, x, x, ROPE_FLOPS);
     KN_OP_CALL(c, "rope", rope, x, rope, n_heads);
