@@ -84,7 +84,7 @@ static const char *type_name(const json_t *v)
 /* Records that `v` (with its value, shortened) was found at `key`. */
 static void fail_value(kn_json_reader *r, const char *key, const json_t *v, const char *expected)
 {
-    char *text = json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT);
+    char *text = json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(9));
     kn_fail(&r->err, KN_EFORMAT, "%s: %s is %.80s%s (%s), expected %s", r->origin, key, text ? text : "?",
             text && strlen(text) > 80 ? "..." : "", type_name(v), expected);
     free(text);
