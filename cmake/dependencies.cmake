@@ -2,11 +2,18 @@
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 find_package(OpenMP REQUIRED COMPONENTS C)
-find_package(dnnl REQUIRED)
+
+# Debian's own dnnl-config.cmake demands OpenCL's headers for a GPU runtime that is not used here.
+find_path(DNNL_INCLUDE_DIR dnnl.h REQUIRED)
+find_library(DNNL_LIBRARY dnnl REQUIRED)
+add_library(kn-dnnl INTERFACE)
+target_include_directories(kn-dnnl SYSTEM INTERFACE ${DNNL_INCLUDE_DIR})
+target_link_libraries(kn-dnnl INTERFACE ${DNNL_LIBRARY})
+
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson>=2.13)
 pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
 pkg_check_modules(LIBAV REQUIRED IMPORTED_TARGET libavformat libavcodec libswscale libavutil)
 
 add_library(kn-dependencies INTERFACE)
 target_link_libraries(kn-dependencies INTERFACE
-  DNNL::dnnl PkgConfig::JANSSON PkgConfig::UTF8PROC PkgConfig::LIBAV OpenMP::OpenMP_C Threads::Threads m)
+  kn-dnnl PkgConfig::JANSSON PkgConfig::UTF8PROC PkgConfig::LIBAV OpenMP::OpenMP_C Threads::Threads m)

@@ -1,0 +1,78 @@
+# A thin front for CMake's presets. Every target that builds first lets tools/setup.sh install what is missing
+# (NO_INSTALL=1: only say what is missing).
+
+JOBS ?= $(shell nproc)
+FUZZ_SECONDS ?= 60
+BENCH_ARGS ?= --config wan-1.3b
+OUT ?= out
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test test-asan test-tsan test-fixtures bench check format fuzz install clean
+
+help:
+	@echo 'make build          the program at build/kinora, the comparison tool at build/tests/parity'
+	@echo 'make demo           build, then make two short videos under $(OUT)/ without any download'
+	@echo 'make test           build, then run all tests'
+	@echo 'make test-asan      the tests under AddressSanitizer and UndefinedBehaviorSanitizer'
+	@echo 'make test-tsan      the tests under ThreadSanitizer'
+	@echo 'make test-fixtures  compare with recorded reference values: FIXTURES=DIR [DTYPE=f32|bf16|int8]'
+	@echo 'make bench          measure this machine with random weights: BENCH_ARGS="$(BENCH_ARGS)"'
+	@echo 'make check          format, include direction, warnings as errors, static analysis, documentation'
+	@echo 'make format         rewrite the sources with clang-format'
+	@echo 'make fuzz           fuzz every reader of files: FUZZ_SECONDS=$(FUZZ_SECONDS) each'
+	@echo 'make install        install the program: PREFIX=/usr/local'
+	@echo 'make clean          remove everything that was built'
+	@echo
+	@echo 'NO_INSTALL=1 never installs packages, only names what is missing. JOBS=$(JOBS) limits parallelism.'
+
+# configure PRESET: once; afterwards ninja itself notices changed CMake files.
+configure = @[ -e $(2)/build.ninja ] || cmake --preset $(1)
+
+build:
+	@tools/setup.sh test
+	$(call configure,release,build)
+	@cmake --build build -j $(JOBS)
+
+demo: build
+	@tools/demo.sh $(OUT)
+
+test: build
+	@ctest --preset release -j $(JOBS)
+
+test-asan:
+	@tools/setup.sh test
+	$(call configure,dev,build-dev)
+	@cmake --build build-dev -j $(JOBS)
+	@ctest --preset dev -j $(JOBS)
+
+test-tsan:
+	@tools/setup.sh test
+	$(call configure,tsan,build-tsan)
+	@cmake --build build-tsan -j $(JOBS)
+	@ctest --preset tsan -j $(JOBS)
+
+test-fixtures: build
+	@tools/test-fixtures.sh "$(FIXTURES)" $(DTYPE)
+
+bench: build
+	@build/kinora bench $(BENCH_ARGS)
+
+check:
+	@tools/setup.sh check
+	@tools/check.sh $(JOBS)
+
+format:
+	@tools/setup.sh check
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+fuzz:
+	@tools/setup.sh fuzz
+	$(call configure,fuzz,build-fuzz)
+	@cmake --build build-fuzz -j $(JOBS)
+	@tools/fuzz.sh $(FUZZ_SECONDS) $(JOBS)
+
+install: build
+	@cmake --install build --prefix $(or $(PREFIX),/usr/local)
+
+clean:
+	@rm -rf build build-dev build-tsan build-fuzz build-gcc build-clang $(OUT)

@@ -1,0 +1,151 @@
+/* The denoise loop and its initial noise. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/rng.h"
+#include "engine/run.h"
+#include "tensor/checkpoint.h"
+
+static void trace(const kn_run *r, const kn_denoise *d, const float *data, const char *what, int step)
+{
+    char name[48];
+    if (!r->trace)
+        return;
+    snprintf(name, sizeof name, "step%d.%s", step, what);
+    r->trace(r->trace_ud, name, data, 1, &d->n);
+}
+
+/* velocity <- uncond + scale * (cond - uncond) */
+static void guide(float *cond, const float *uncond, double scale, int64_t n)
+{
+    float g = (float)scale;
+    for (int64_t i = 0; i < n; i++)
+        cond[i] = uncond[i] + g * (cond[i] - uncond[i]);
+}
+
+static int predict_step(kn_run *r, const kn_denoise *d, int i, double guidance, float *cond, float *uncond,
+                        kn_err *err)
+{
+    double t = d->scheduler->timesteps[i];
+    int rc = d->predict(d->ud, i, t, false, d->latents, cond, err);
+    if (rc)
+        return rc;
+    trace(r, d, cond, "cond", i);
+    if (!d->cfg)
+        return 0;
+    rc = d->predict(d->ud, i, t, true, d->latents, uncond, err);
+    if (rc)
+        return rc;
+    trace(r, d, uncond, "uncond", i);
+    guide(cond, uncond, guidance, d->n);
+    return 0;
+}
+
+static void count_again(kn_stats *now, const kn_stats *before, int times)
+{
+    for (int k = 0; k < KN_WORK_COUNT; k++) {
+        now->flops[k] += (now->flops[k] - before->flops[k]) * times;
+        now->bytes[k] += (now->bytes[k] - before->bytes[k]) * times;
+    }
+    now->n_ops += (now->n_ops - before->n_ops) * times;
+}
+
+static int stage_of(const kn_denoise *d, int i)
+{
+    return d->stage ? d->stage(d->ud, i, d->scheduler->timesteps[i]) : 0;
+}
+
+/* On meta every step of a stage costs the same: run its first, count the rest. */
+static int count_stages(kn_run *r, const kn_denoise *d, float *cond, float *uncond, kn_err *err)
+{
+    for (int i = 0, n; i < d->scheduler->n_steps; i += n) {
+        double guidance = 1;
+        for (n = 1; i + n < d->scheduler->n_steps && stage_of(d, i + n) == stage_of(d, i); n++)
+            ;
+        int rc = d->enter ? d->enter(d->ud, stage_of(d, i), &guidance, err) : 0;
+        if (rc)
+            return rc;
+        kn_stats before = r->ctx->stats;
+        rc = predict_step(r, d, i, guidance, cond, uncond, err);
+        if (rc)
+            return rc;
+        count_again(&r->ctx->stats, &before, n - 1);
+    }
+    kn_phase_step(r, d->scheduler->n_steps);
+    return 0;
+}
+
+static int solve(kn_run *r, const kn_denoise *d, float *cond, float *uncond, kn_err *err)
+{
+    int stage = -1;
+    double guidance = 1;
+    for (int i = 0; i < d->scheduler->n_steps; i++) {
+        if (stage_of(d, i) != stage) {
+            stage = stage_of(d, i);
+            int rc = d->enter ? d->enter(d->ud, stage, &guidance, err) : 0;
+            if (rc)
+                return rc;
+        }
+        int rc = predict_step(r, d, i, guidance, cond, uncond, err);
+        if (rc)
+            return rc;
+        kn_scheduler_step(d->scheduler, i, d->latents, cond);
+        trace(r, d, d->latents, "latents", i);
+        kn_phase_step(r, i + 1);
+    }
+    return 0;
+}
+
+int kn_denoise_run(kn_run *r, const kn_denoise *d, kn_err *err)
+{
+    float *cond = kn_calloc((size_t)d->n, sizeof *cond), *uncond = kn_calloc((size_t)d->n, sizeof *uncond);
+    int rc = 0;
+    if (!cond || !uncond)
+        rc = kn_fail(err, KN_ENOMEM, "no memory for %lld latent values", (long long)d->n);
+    else if (r->ctx->dev->is_meta)
+        rc = count_stages(r, d, cond, uncond, err);
+    else
+        rc = solve(r, d, cond, uncond, err);
+    free(cond);
+    free(uncond);
+    return rc;
+}
+
+static int noise_from_file(const char *path, int n_dims, const int64_t *dims, float *out, kn_err *err)
+{
+    kn_checkpoint *ck = NULL;
+    int rc = kn_checkpoint_open(path, NULL, &ck, err);
+    if (rc)
+        return rc;
+    kn_entry *e = kn_checkpoint_find(ck, "latents");
+    char expected[128] = "", found[128] = "";
+    for (int i = 0; i < n_dims; i++)
+        snprintf(expected + strlen(expected), sizeof expected - strlen(expected), "%s%lld", i ? ", " : "",
+                 (long long)dims[i]);
+    for (int i = 0; e && i < e->n_dims; i++)
+        snprintf(found + strlen(found), sizeof found - strlen(found), "%s%lld", i ? ", " : "",
+                 (long long)e->dims[i]);
+    if (!e)
+        rc = kn_fail(err, KN_EFORMAT, "%s has no tensor \"latents\"", path);
+    else if (strcmp(expected, found) != 0)
+        rc = kn_fail(err, KN_EINVAL, "latents of %s have shape [%s], this request needs [%s]", path, found,
+                     expected);
+    else
+        rc = kn_entry_to_f32(e, out, err);
+    kn_checkpoint_close(ck);
+    return rc;
+}
+
+int kn_noise_make(const kn_request *rq, int n_dims, const int64_t *dims, float *out, kn_err *err)
+{
+    if (rq->latents)
+        return noise_from_file(rq->latents, n_dims, dims, out, err);
+    int64_t n = 1;
+    for (int i = 0; i < n_dims; i++)
+        n *= dims[i];
+    kn_rng rng;
+    kn_rng_seed(&rng, (uint64_t)rq->seed);
+    kn_rng_normal(&rng, out, n);
+    return 0;
+}

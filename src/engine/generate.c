@@ -1,0 +1,239 @@
+#define _GNU_SOURCE
+#include "engine/generate.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/parallel.h"
+#include "media/sink.h"
+#include "tensor/checkpoint.h"
+
+/* Where pictures go: the sink, the tensor file's buffer, the hash. */
+typedef struct output {
+    kn_sink *sink;
+    float *frames; /* all of them, only when asked for */
+    int64_t n_frames, n_expected;
+    uint64_t hash;
+    size_t frame_floats;
+} output;
+
+static uint64_t fnv1a(uint64_t hash, const float *data, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, &data[i], sizeof bits);
+        hash = (hash ^ bits) * 0x100000001b3ull;
+    }
+    return hash;
+}
+
+static int take_picture(output *o, int64_t index, int width, int height, const float *rgb, kn_err *err)
+{
+    size_t n = (size_t)width * (size_t)height * 3;
+    o->hash = fnv1a(o->hash, rgb, n);
+    if (o->frames && index < o->n_expected)
+        memcpy(o->frames + (size_t)index * n, rgb, n * sizeof *rgb);
+    o->n_frames = index + 1;
+    if (!o->sink)
+        return 0;
+    kn_frame *f = NULL;
+    int rc = kn_frame_new(width, height, index, &f, err);
+    if (rc)
+        return rc;
+    memcpy(f->rgb, rgb, n * sizeof *rgb);
+    return kn_sink_put(o->sink, f, err);
+}
+
+static int take_pictures(void *ud, int64_t first, int64_t n, int width, int height, const float *rgb,
+                         kn_err *err)
+{
+    size_t size = (size_t)width * (size_t)height * 3;
+    for (int64_t i = 0; i < n; i++) {
+        int rc = take_picture(ud, first + i, width, height, rgb + (size_t)i * size, err);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+static int open_output(output *o, const kn_request *rq, const kn_generate_opts *opts, kn_err *err)
+{
+    *o = (output){.hash = 0xcbf29ce484222325ull, .n_expected = rq->frames};
+    o->frame_floats = (size_t)rq->width * (size_t)rq->height * 3;
+    if (rq->save_tensors) {
+        o->frames = kn_calloc((size_t)rq->frames, o->frame_floats * sizeof(float));
+        if (!o->frames)
+            return kn_fail(err, KN_ENOMEM, "no memory for the %lld frames that save_tensors keeps",
+                           (long long)rq->frames);
+    }
+    if (!rq->output)
+        return 0;
+    kn_sink_opts so = {.width = (int)rq->width,
+                       .height = (int)rq->height,
+                       .fps = rq->fps,
+                       .n_frames = rq->frames,
+                       .encoder = opts->encoder};
+    return kn_sink_open(rq->output, &so, &o->sink, err);
+}
+
+static int save_tensors(const output *o, const kn_run *run, kn_err *err)
+{
+    const kn_request *rq = run->rq;
+    kn_save_tensor t[2];
+    int n = 0;
+    if (run->latents) {
+        t[n] = (kn_save_tensor){.name = "latents", .dtype = KN_F32, .n_dims = 5, .data = run->latents};
+        memcpy(t[n++].dims, run->latents_dims, sizeof run->latents_dims);
+    }
+    t[n++] = (kn_save_tensor){.name = "frames",
+                              .dtype = KN_F32,
+                              .n_dims = 4,
+                              .dims = {o->n_frames, rq->height, rq->width, 3},
+                              .data = o->frames};
+    return kn_checkpoint_save(rq->save_tensors, n, t, err);
+}
+
+static int choose_seed(kn_request *rq, kn_err *err)
+{
+    if (rq->seed != KN_UNSET_INT)
+        return 0;
+    uint32_t seed;
+    if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
+        return kn_fail(err, KN_EIO, "the system gave no random seed; set one");
+    rq->seed = seed;
+    return 0;
+}
+
+static int check_memory(const kn_plan *p, kn_err *err)
+{
+    if (p->peak_bytes <= p->mem_total_bytes)
+        return 0;
+    return kn_fail(
+        err, KN_ENOMEM,
+        "this needs %.1f GB and the device has %.1f GB; in order of least loss: dtype int8, vae_tile 256, "
+        "fewer frames, a smaller picture",
+        (double)p->peak_bytes / 1e9, (double)p->mem_total_bytes / 1e9);
+}
+
+static void forward_note(void *ud, const char *text)
+{
+    kn_run_note(ud, "%s", text);
+}
+
+static int finish(const kn_model_desc *desc, output *o, kn_run *run, kn_result *res, kn_err *err)
+{
+    const kn_request *rq = run->rq;
+    int rc = 0;
+    kn_phase_begin(run, KN_PHASE_SAVE, rq->output ? rq->output : "", 0);
+    if (rq->save_tensors)
+        rc = save_tensors(o, run, err);
+    snprintf(res->frames_hash, sizeof res->frames_hash, "%016llx", (unsigned long long)o->hash);
+    memcpy(res->spans, run->spans, sizeof res->spans);
+    res->n_spans = run->n_spans;
+    res->peak_bytes = run->peak_bytes;
+    if (!rc && o->sink) {
+        snprintf(res->encoder, sizeof res->encoder, "%s", kn_sink_encoder(o->sink));
+        json_t *meta = kn_result_to_json(desc, res);
+        char *text = meta ? json_dumps(meta, JSON_COMPACT) : NULL;
+        json_decref(meta);
+        rc = kn_sink_commit(o->sink, text, err);
+        o->sink = NULL;
+        free(text);
+    }
+    kn_phase_end(run);
+    return rc;
+}
+
+/* Everything after the model is open: plan, then run. */
+static int run_model(const kn_model_desc *desc, void *model, kn_device *dev, const kn_generate_opts *opts,
+                     kn_result *res, kn_err *err)
+{
+    kn_ctx ctx = {0};
+    kn_run run = {0};
+    output out = {0};
+    int rc = kn_plan_make(desc, model, &res->request, dev, NULL, &res->plan, err);
+    if (!rc)
+        rc = check_memory(&res->plan, err);
+    if (!rc)
+        rc = open_output(&out, &res->request, opts, err);
+    if (!rc)
+        rc = kn_ctx_init(&ctx, dev, kn_activation_dtype(res->plan.dtype), 0, err);
+    if (rc)
+        goto out;
+    ctx.cancel = opts->cancel;
+    kn_run_init(&run, &ctx, &res->request);
+    run.event = opts->event;
+    run.event_ud = opts->event_ud;
+    run.pictures = take_pictures;
+    run.pictures_ud = &out;
+    rc = desc->generate(model, &run, err);
+    if (!rc)
+        rc = finish(desc, &out, &run, res, err);
+out:
+    kn_sink_abort(out.sink);
+    free(out.frames);
+    kn_run_done(&run);
+    kn_ctx_done(&ctx);
+    return rc;
+}
+
+int kn_generate(const kn_model_desc *desc, const kn_request *rq, const kn_generate_opts *opts, kn_result *ret,
+                kn_err *err)
+{
+    kn_result res = {0};
+    kn_device *dev = NULL;
+    void *model = NULL;
+    kn_run notes = {.event = opts->event, .event_ud = opts->event_ud};
+    double begin = kn_clock_s();
+    kn_request_init(&res.request);
+    int rc = kn_model_check_params(desc, rq, err);
+    if (!rc)
+        rc = kn_request_copy(rq, &res.request, err);
+    if (!rc)
+        rc = choose_seed(&res.request, err);
+    if (!rc)
+        rc = desc->open(&res.request, &model, err);
+    if (!rc)
+        rc = desc->prepare(model, &res.request, forward_note, &notes, err);
+    if (rc)
+        goto out;
+    kn_cpu_options cpu = {.n_threads = res.request.threads == KN_UNSET_INT ? 0 : (int)res.request.threads};
+    rc = kn_cpu_device_open(&cpu, &dev, err);
+    if (rc)
+        goto out;
+    snprintf(res.device, sizeof res.device, "%s", dev->description);
+    rc = run_model(desc, model, dev, opts, &res, err);
+    res.seconds = kn_clock_s() - begin;
+    if (!rc) {
+        *ret = res;
+        kn_request_init(&res.request);
+    }
+out:
+    desc->close(model);
+    kn_device_close(dev);
+    kn_request_done(&res.request);
+    return rc;
+}
+
+void kn_result_done(kn_result *r)
+{
+    kn_request_done(&r->request);
+}
+
+json_t *kn_result_to_json(const kn_model_desc *desc, const kn_result *r)
+{
+    json_t *timings = json_array();
+    for (int i = 0; i < r->n_spans; i++)
+        json_array_append_new(timings,
+                              json_pack("{s:s, s:s, s:f, s:I}", "phase", kn_phase_name(r->spans[i].phase),
+                                        "detail", r->spans[i].detail, "seconds", r->spans[i].seconds, "units",
+                                        (json_int_t)r->spans[i].units));
+    return json_pack("{s:s, s:s, s:s, s:s, s:o?, s:I, s:s, s:s, s:o}", "generator", "kinora", "version",
+                     KN_VERSION, "family", desc->name, "device", r->device, "request",
+                     kn_request_to_json(&r->request), "peak_bytes", (json_int_t)r->peak_bytes, "dtype",
+                     kn_dtype_name(r->plan.dtype), "frames_hash", r->frames_hash, "timings", timings);
+}

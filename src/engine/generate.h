@@ -1,0 +1,33 @@
+/* From request to file: the one function behind `kinora generate` and, later, the worker. */
+#ifndef KN_ENGINE_GENERATE_H
+#define KN_ENGINE_GENERATE_H
+
+#include "engine/plan.h"
+
+typedef struct kn_generate_opts {
+    kn_event_fn event;
+    void *event_ud;
+    const atomic_bool *cancel; /* may be NULL */
+    const char *encoder;       /* NULL = choose */
+} kn_generate_opts;
+
+typedef struct kn_result {
+    kn_request request; /* complete: what really ran, seed included */
+    kn_plan plan;
+    kn_span spans[KN_MAX_SPANS];
+    int n_spans;
+    size_t peak_bytes;
+    double seconds;
+    char device[160];
+    char encoder[32];
+    char frames_hash[20]; /* FNV-1a of the float32 frames: equal runs have equal hashes */
+} kn_result;
+
+/* rq is read only. Nothing exists at the output's name unless 0 is returned. */
+int kn_generate(const kn_model_desc *desc, const kn_request *rq, const kn_generate_opts *opts, kn_result *ret,
+                kn_err *err);
+void kn_result_done(kn_result *r);
+/* Request, model, seed and timings, as written into the file. */
+json_t *kn_result_to_json(const kn_model_desc *desc, const kn_result *r);
+
+#endif

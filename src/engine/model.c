@@ -1,0 +1,27 @@
+#include "engine/model.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+int kn_model_check_params(const kn_model_desc *d, const kn_request *rq, kn_err *err)
+{
+    for (const kn_param *p = kn_params; p->name; p++) {
+        if (!kn_request_has(rq, p))
+            continue;
+        const kn_model_param *m = d->params;
+        while (m->name && strcmp(m->name, p->name) != 0)
+            m++;
+        if (m->name)
+            continue;
+        kn_buf list;
+        kn_buf_init(&list, 4096);
+        for (m = d->params; m->name; m++)
+            kn_buf_printf(&list, "%s%s", m == d->params ? "" : ", ", m->name);
+        int rc = kn_fail(err, KN_EINVAL, "model %s does not take %s; it takes %s", d->name, p->name,
+                         list.data ? list.data : "nothing");
+        kn_buf_done(&list);
+        return rc;
+    }
+    return 0;
+}

@@ -1,0 +1,93 @@
+/* A request: what one video is to be.  One table of parameters drives the command line, the JSON form, validation and
+ * help; a model says which of them it takes and with which defaults (engine/model.h). */
+#ifndef KN_ENGINE_REQUEST_H
+#define KN_ENGINE_REQUEST_H
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/json.h"
+#include "base/limits.h"
+
+/* "Not given": the model's default applies. */
+#define KN_UNSET_INT  INT64_MIN
+#define KN_UNSET_REAL ((double)NAN)
+
+typedef struct kn_strings {
+    char **items;
+    int n;
+} kn_strings;
+
+typedef struct kn_reals {
+    double *items;
+    int n;
+} kn_reals;
+
+typedef enum kn_expert { KN_EXPERT_BOTH, KN_EXPERT_HIGH, KN_EXPERT_LOW } kn_expert;
+
+typedef struct kn_lora_ref {
+    char *path;
+    float strength;
+    kn_expert expert; /* of models with two: the high-noise or the low-noise one */
+} kn_lora_ref;
+
+typedef struct kn_loras {
+    kn_lora_ref *items;
+    int n;
+} kn_loras;
+
+typedef struct kn_request {
+    char *model; /* name, folder or file */
+    char *prompt, *negative_prompt;
+    char *image, *last_image, *video, *mask;
+    kn_strings references;
+    kn_reals control_scale;
+    int64_t width, height, frames, steps, seed, max_sequence_length;
+    double fps, guidance, guidance_2, flow_shift, boundary;
+    char *scheduler;
+    char *dtype, *device;
+    int64_t threads, vae_tile;
+    kn_loras loras;
+    char *vae, *text_encoder, *transformer_2, *config;
+    char *latents, *save_tensors;
+    char *output;
+} kn_request;
+
+typedef enum kn_param_type {
+    KN_PARAM_TEXT,
+    KN_PARAM_FILE,
+    KN_PARAM_CHOICE,
+    KN_PARAM_INT,
+    KN_PARAM_REAL,
+    KN_PARAM_FILES, /* repeatable */
+    KN_PARAM_REALS, /* comma separated, repeatable */
+    KN_PARAM_LORAS, /* repeatable: FILE[:STRENGTH[:high|low]] */
+} kn_param_type;
+
+typedef struct kn_param {
+    const char *name; /* JSON key; on the command line '_' is '-' */
+    kn_param_type type;
+    size_t offset;       /* in kn_request */
+    double min, max;     /* of numbers, inclusive */
+    const char *choices; /* "a|b|c" */
+    const char *metavar; /* "TEXT" */
+    const char *help;
+} kn_param;
+
+extern const kn_param kn_params[]; /* ends with name NULL */
+const kn_param *kn_param_find(const char *name);
+
+void kn_request_init(kn_request *rq);
+void kn_request_done(kn_request *rq);
+int kn_request_copy(const kn_request *rq, kn_request *ret, kn_err *err);
+bool kn_request_has(const kn_request *rq, const kn_param *p);
+
+/* Sets a parameter from text (command line); lists grow. Errors name the parameter, the value and what was expected. */
+int kn_request_set(kn_request *rq, const char *name, const char *value, kn_err *err);
+/* Sets all members of an object; an unknown member is KN_EINVAL and named. */
+int kn_request_from_json(kn_request *rq, const json_t *obj, kn_err *err);
+/* Every parameter that is set, in table order. NULL without memory. Caller json_decref()s. */
+json_t *kn_request_to_json(const kn_request *rq);
+
+#endif

@@ -1,0 +1,131 @@
+/* Phases and their progress. */
+#include "engine/run.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+const char *kn_phase_name(kn_phase p)
+{
+    static const char *const names[] = {
+#define X(sym, name) name,
+        KN_PHASE_LIST(X)
+#undef X
+    };
+    return names[p];
+}
+
+void kn_run_init(kn_run *r, kn_ctx *ctx, const kn_request *rq)
+{
+    *r = (kn_run){.ctx = ctx, .rq = rq};
+}
+
+void kn_run_done(kn_run *r)
+{
+    free(r->latents);
+    r->latents = NULL;
+}
+
+static void emit(kn_run *r, const kn_event *e)
+{
+    if (r->event)
+        r->event(r->event_ud, e);
+}
+
+void kn_run_note(kn_run *r, const char *fmt, ...)
+{
+    char text[512];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    emit(r, &(kn_event){.kind = KN_EVENT_NOTE, .text = text, .eta_s = -1});
+}
+
+static kn_span *open_span(kn_run *r)
+{
+    return &r->spans[r->n_spans];
+}
+
+void kn_phase_begin(kn_run *r, kn_phase phase, const char *detail, int64_t total)
+{
+    KN_ASSERT(r->n_spans < KN_MAX_SPANS);
+    kn_span *s = open_span(r);
+    *s = (kn_span){.phase = phase};
+    snprintf(s->detail, sizeof s->detail, "%s", detail);
+    r->began_s = r->unit_began_s = kn_clock_s();
+    r->n_unit_times = 0;
+    r->units_done = 0;
+    r->units_total = total;
+    r->stats_before = r->ctx->stats;
+    kn_device_reset_peak(r->ctx->dev);
+    emit(r,
+         &(kn_event){.kind = KN_EVENT_PHASE, .phase = phase, .text = s->detail, .total = total, .eta_s = -1});
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median_unit(const kn_run *r)
+{
+    double sorted[KN_UNIT_TIMES];
+    int n = r->n_unit_times < KN_UNIT_TIMES ? r->n_unit_times : KN_UNIT_TIMES;
+    if (!n)
+        return 0;
+    memcpy(sorted, r->unit_times, (size_t)n * sizeof *sorted);
+    qsort(sorted, (size_t)n, sizeof *sorted, by_value);
+    return sorted[n / 2];
+}
+
+void kn_phase_step(kn_run *r, int64_t done)
+{
+    double now = kn_clock_s();
+    if (done > r->units_done) {
+        r->unit_times[r->n_unit_times++ % KN_UNIT_TIMES] =
+            (now - r->unit_began_s) / (double)(done - r->units_done);
+        r->unit_began_s = now;
+        r->units_done = done;
+    }
+    kn_span *s = open_span(r);
+    kn_event e = {.kind = KN_EVENT_STEP,
+                  .phase = s->phase,
+                  .text = s->detail,
+                  .done = done,
+                  .total = r->units_total,
+                  .elapsed_s = now - r->began_s,
+                  .unit_s = median_unit(r),
+                  .eta_s = -1};
+    if (e.total && e.unit_s > 0)
+        e.eta_s = e.unit_s * (double)(e.total - done);
+    emit(r, &e);
+}
+
+void kn_phase_end(kn_run *r)
+{
+    kn_span *s = &r->spans[r->n_spans++];
+    s->seconds = kn_clock_s() - r->began_s;
+    s->units = r->units_done;
+    for (int i = 0; i < KN_WORK_COUNT; i++) {
+        s->stats.flops[i] = r->ctx->stats.flops[i] - r->stats_before.flops[i];
+        s->stats.bytes[i] = r->ctx->stats.bytes[i] - r->stats_before.bytes[i];
+    }
+    s->stats.n_ops = r->ctx->stats.n_ops - r->stats_before.n_ops;
+    s->weights_bytes = r->ctx->dev->mem_weights_bytes;
+    s->peak_bytes = r->ctx->dev->mem_peak_bytes;
+    if (s->peak_bytes > r->peak_bytes)
+        r->peak_bytes = s->peak_bytes;
+    emit(r, &(kn_event){.kind = KN_EVENT_PHASE_END,
+                        .phase = s->phase,
+                        .text = s->detail,
+                        .done = r->units_done,
+                        .total = r->units_total,
+                        .elapsed_s = s->seconds,
+                        .unit_s = median_unit(r),
+                        .eta_s = 0});
+}

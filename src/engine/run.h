@@ -1,0 +1,115 @@
+/* One run of a model: phases with honest progress, the denoise loop, and where pictures go.
+ *
+ * The same code runs on a computing device and on `meta`; on `meta` it is the planner: no weight is read, no picture
+ * made, and what each phase would cost is recorded exactly. */
+#ifndef KN_ENGINE_RUN_H
+#define KN_ENGINE_RUN_H
+
+#include "engine/request.h"
+#include "engine/scheduler.h"
+#include "tensor/device.h"
+
+/* X(symbol, name used in events and job states) */
+#define KN_PHASE_LIST(X)                                                                                     \
+    X(KN_PHASE_LOAD, "loading")                                                                              \
+    X(KN_PHASE_ENCODE, "encoding")                                                                           \
+    X(KN_PHASE_SAMPLE, "sampling")                                                                           \
+    X(KN_PHASE_DECODE, "decoding")                                                                           \
+    X(KN_PHASE_SAVE, "saving")
+
+typedef enum kn_phase {
+#define X(sym, name) sym,
+    KN_PHASE_LIST(X)
+#undef X
+        KN_PHASE_COUNT
+} kn_phase;
+const char *kn_phase_name(kn_phase p);
+
+typedef enum kn_event_kind { KN_EVENT_NOTE, KN_EVENT_PHASE, KN_EVENT_STEP, KN_EVENT_PHASE_END } kn_event_kind;
+
+typedef struct kn_event {
+    kn_event_kind kind;
+    kn_phase phase;
+    const char *text;    /* a note, or what is being loaded, encoded, ... ; "" if nothing */
+    int64_t done, total; /* real units: steps, chunks of frames; total 0 = not countable */
+    double elapsed_s;    /* since the phase began */
+    double unit_s;       /* median seconds a unit so far; 0 = none yet */
+    double eta_s;        /* of this phase; < 0 = not known */
+} kn_event;
+typedef void (*kn_event_fn)(void *ud, const kn_event *e);
+
+/* What one phase cost, measured on a device or exact on `meta` (without seconds). */
+typedef struct kn_span {
+    kn_phase phase;
+    char detail[48];
+    double seconds;
+    int64_t units;
+    kn_stats stats;
+    size_t weights_bytes; /* held at the end of the phase */
+    size_t peak_bytes;    /* most device memory during it */
+} kn_span;
+
+enum { KN_MAX_SPANS = 24, KN_UNIT_TIMES = 64 };
+
+/* Finished pictures in order: [n, height, width, 3] f32 in 0..1. Non-zero stops the run. */
+typedef int (*kn_pictures_fn)(void *ud, int64_t first, int64_t n, int width, int height, const float *rgb,
+                              kn_err *err);
+/* Inner values by their golden name, for the comparison tool; host float32. */
+typedef void (*kn_trace_fn)(void *ud, const char *name, const float *data, int n_dims, const int64_t *dims);
+
+typedef struct kn_run {
+    kn_ctx *ctx;
+    const kn_request *rq; /* complete: every default filled in */
+    kn_event_fn event;
+    void *event_ud;
+    kn_pictures_fn pictures; /* NULL on meta */
+    void *pictures_ud;
+    kn_trace_fn trace; /* may be NULL */
+    void *trace_ud;
+
+    kn_span spans[KN_MAX_SPANS];
+    int n_spans;
+    size_t peak_bytes; /* over all phases */
+    float *latents;    /* final latents [C, T, H, W], the reference's layout; owned; NULL until sampled */
+    int64_t latents_dims[5];
+
+    /* the open phase */
+    double began_s, unit_began_s;
+    double unit_times[KN_UNIT_TIMES];
+    int n_unit_times;
+    int64_t units_done, units_total;
+    kn_stats stats_before;
+} kn_run;
+
+void kn_run_init(kn_run *r, kn_ctx *ctx, const kn_request *rq);
+void kn_run_done(kn_run *r);
+void kn_run_note(kn_run *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+void kn_phase_begin(kn_run *r, kn_phase phase, const char *detail, int64_t total);
+void kn_phase_step(kn_run *r, int64_t done);
+void kn_phase_end(kn_run *r);
+
+/* ---- the denoise loop ---- */
+
+typedef struct kn_denoise {
+    kn_scheduler *scheduler;
+    float *latents; /* [n], in the reference's layout; in: noise, out: result */
+    int64_t n;
+    bool cfg; /* two predictions a step */
+    void *ud;
+    /* velocity [n] at `timestep` for the prompt, or (uncond) for the negative prompt. */
+    int (*predict)(void *ud, int step, double timestep, bool uncond, const float *latents, float *velocity,
+                   kn_err *err);
+    /* Called when a step belongs to another stage than the one before (an expert is swapped); returns its guidance
+     * scale. Stages are numbered by `stage`; NULL: a single stage 0. */
+    int (*stage)(void *ud, int step, double timestep);
+    int (*enter)(void *ud, int stage, double *ret_guidance, kn_err *err);
+} kn_denoise;
+
+/* Emits one progress unit a step. On `meta` one step of each stage is run and counted as often as it would be. */
+int kn_denoise_run(kn_run *r, const kn_denoise *d, kn_err *err);
+
+/* Initial noise [n]: the request's file if it has one (tensor `latents`, whose dims must be dims), else the seed's. */
+int kn_noise_make(const kn_request *rq, int n_dims, const int64_t *dims, float *out, kn_err *err);
+
+#endif

@@ -1,0 +1,42 @@
+#include "models/models.h"
+
+#include <string.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+
+extern const kn_model_desc kn_model_testsrc, kn_model_wan;
+
+const kn_model_desc *const kn_models[] = {&kn_model_testsrc, &kn_model_wan, NULL};
+
+int kn_model_find(const char *model, const kn_model_desc **ret, kn_err *err)
+{
+    const kn_model_desc *best = NULL;
+    int best_score = 0;
+    if (!model)
+        return kn_fail(err, KN_EINVAL, "no model given; say --model NAME|DIR|FILE");
+    for (int i = 0; kn_models[i]; i++) {
+        if (kn_models[i]->is_builtin && strcmp(kn_models[i]->name, model) == 0) {
+            *ret = kn_models[i];
+            return 0;
+        }
+    }
+    if (!kn_path_exists(model))
+        return kn_fail(err, KN_ENOTFOUND,
+                       "model \"%.200s\" is neither a file or folder nor a built-in name (testsrc)", model);
+    for (int i = 0; kn_models[i]; i++) {
+        int score = kn_models[i]->probe(model);
+        if (score > best_score) {
+            best_score = score;
+            best = kn_models[i];
+        }
+    }
+    if (!best)
+        return kn_fail(err, KN_EUNSUPPORTED,
+                       "%.200s is not a model Kinora knows; expected a diffusers folder (with "
+                       "model_index.json) or weights "
+                       "of: wan",
+                       model);
+    *ret = best;
+    return 0;
+}
