@@ -1,0 +1,252 @@
+#include "models/wan/transformer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "models/common/timestep.h"
+#include "models/wan/transformer_internal.h"
+
+/* ---- what depends on the prompt and the picture ---- */
+
+static kn_tensor embed_text(kn_ctx *c, const kn_wan_transformer *m, kn_tensor text)
+{
+    kn_scope scope = kn_scope_open(c);
+    kn_tensor h = kn_linear(c, text, m->text_1, KN_ACT_GELU_TANH, c->act);
+    return kn_scope_close(c, scope, kn_linear(c, h, m->text_2, KN_ACT_NONE, c->act));
+}
+
+/* Norms of torch.nn.LayerNorm's default eps, unlike those of the blocks. */
+static const float image_eps = 1e-5f;
+
+static kn_tensor embed_image(kn_ctx *c, const kn_wan_transformer *m, kn_tensor image)
+{
+    const kn_wan_image_embedder *e = &m->image;
+    const kn_mod none = {0};
+    kn_scope scope = kn_scope_open(c);
+    kn_tensor x = kn_cast(c, image, KN_F32);
+    if (m->config.n_pos_embed)
+        kn_add(c, x, e->pos, 1);
+    kn_tensor h = kn_layer_norm(c, x, e->norm1_w, e->norm1_b, image_eps, none, none, c->act);
+    h = kn_linear(c, h, e->in, KN_ACT_GELU_ERF, c->act);
+    h = kn_linear(c, h, e->out, KN_ACT_NONE, KN_F32);
+    return kn_scope_close(c, scope,
+                          kn_layer_norm(c, h, e->norm2_w, e->norm2_b, image_eps, none, none, c->act));
+}
+
+static bool check_image(kn_ctx *c, const kn_wan_config *f, kn_tensor image)
+{
+    if (kn_is_null(image) != (f->image_dim == 0))
+        kn_ctx_fail(c, KN_EINVAL, "transformer: %s",
+                    f->image_dim ? "no picture states, and the model needs them"
+                                 : "picture states for a model without");
+    else if (f->n_pos_embed && image.dims[0] != f->n_pos_embed)
+        kn_ctx_fail(c, KN_EINVAL,
+                    "transformer: %lld picture tokens, expected %lld (a first and a last picture together)",
+                    (long long)image.dims[0], (long long)f->n_pos_embed);
+    return kn_ok(c);
+}
+
+void kn_wan_context_init(kn_ctx *c, const kn_wan_transformer *m, kn_tensor text, kn_tensor image,
+                         const kn_trace *trace, kn_wan_context *ret)
+{
+    *ret = (kn_wan_context){0};
+    if (!kn_ok(c) || !check_image(c, &m->config, image))
+        return;
+    ret->text = embed_text(c, m, text);
+    kn_trace_tensor(trace, ret->text, "dit.text");
+    if (m->config.image_dim)
+        ret->image = embed_image(c, m, image);
+    kn_trace_tensor(trace, ret->image, "dit.image");
+}
+
+void kn_wan_context_keep_kv(kn_ctx *c, const kn_wan_transformer *m, kn_wan_context *context)
+{
+    const kn_wan_config *f = &m->config;
+    kn_wan_context_done(context);
+    context->kv = kn_calloc((size_t)(f->n_layers + f->n_vace), sizeof *context->kv);
+    if (!context->kv) {
+        kn_ctx_fail(c, KN_ENOMEM, "no memory for keys and values of %d blocks", f->n_layers + f->n_vace);
+        return;
+    }
+    for (int i = 0; i < f->n_layers; i++)
+        context->kv[i] = kn_wan_block_kv(c, f, &m->blocks[i], context);
+    for (int i = 0; i < f->n_vace; i++)
+        context->kv[f->n_layers + i] = kn_wan_block_kv(c, f, &m->vace_blocks[i], context);
+}
+
+void kn_wan_context_done(kn_wan_context *context)
+{
+    free(context->kv);
+    context->kv = NULL;
+}
+
+/* ---- what depends on the step ---- */
+
+/* f32 [timesteps, dim]. */
+static kn_tensor embed_time(kn_ctx *c, const kn_wan_transformer *m, const float *timesteps, int n)
+{
+    int64_t freq_dim = m->config.freq_dim;
+    float *waves = kn_calloc((size_t)n, (size_t)freq_dim * sizeof *waves);
+    if (!waves)
+        return kn_ctx_fail(c, KN_ENOMEM, "no memory for %d timesteps", n);
+    kn_timestep_embedding(timesteps, n, (int)freq_dim, waves);
+    kn_scope scope = kn_scope_open(c);
+    kn_tensor x = kn_from_f32(c, KN_F32, KN_DIMS(n, freq_dim), waves);
+    free(waves);
+    kn_tensor h = kn_linear(c, x, m->time_1, KN_ACT_SILU, KN_F32);
+    return kn_scope_close(c, scope, kn_linear(c, h, m->time_2, KN_ACT_NONE, KN_F32));
+}
+
+/* f32 [6, timesteps, dim]: a table for each modulation. */
+static kn_tensor project_time(kn_ctx *c, const kn_wan_transformer *m, kn_tensor temb, const kn_trace *trace)
+{
+    int64_t n = temb.dims[0], dim = m->config.dim;
+    kn_scope scope = kn_scope_open(c);
+    kn_tensor x = kn_cast(c, temb, KN_F32);
+    kn_activate(c, x, KN_ACT_SILU);
+    kn_tensor p = kn_linear(c, x, m->time_proj, KN_ACT_NONE, KN_F32);
+    kn_trace_tensor(trace, p, "dit.time_proj");
+    p = kn_permute(c, kn_reshape(c, p, KN_DIMS(n, KN_WAN_MODS, dim)), (const int[]){1, 0, 2});
+    return kn_scope_close(c, scope, p);
+}
+
+/* [frames, height, width, channels] -> f32 [tokens, dim]. */
+static kn_tensor patchify(kn_ctx *c, const kn_wan_config *f, const kn_weight *w, kn_tensor x)
+{
+    kn_conv_opts opts = {.stride = {f->patch[0], f->patch[1], f->patch[2]}};
+    return kn_reshape(c, kn_conv(c, x, w, &opts, KN_F32), KN_DIMS(-1, f->dim));
+}
+
+/* [tokens, patch * channels] with channels fastest -> [frames, height, width, channels]. */
+static kn_tensor unpatchify(kn_ctx *c, const kn_wan_config *f, kn_tensor x, const int64_t *grid)
+{
+    const int *p = f->patch;
+    x = kn_reshape(c, x, KN_DIMS(grid[0], grid[1], grid[2], p[0], p[1], p[2], f->out_channels));
+    x = kn_permute(c, x, (const int[]){0, 3, 1, 4, 2, 5, 6});
+    return kn_reshape(c, x, KN_DIMS(grid[0] * p[0], grid[1] * p[1], grid[2] * p[2], f->out_channels));
+}
+
+static kn_tensor head(kn_ctx *c, const kn_wan_transformer *m, const kn_wan_pass *p, kn_tensor x,
+                      kn_tensor temb)
+{
+    int64_t n = temb.dims[0], dim = m->config.dim;
+    kn_scope scope = kn_scope_open(c);
+    kn_tensor twice[2] = {temb, temb};
+    kn_tensor both = kn_reshape(c, kn_concat(c, 0, 2, twice), KN_DIMS(2, n, dim));
+    kn_tensor mods = kn_wan_modulate(c, m->modulation, both);
+    kn_mod shift = {kn_reshape(c, kn_rows(c, mods, 0, 1), KN_DIMS(n, dim)), p->row_group};
+    kn_mod scale = {kn_reshape(c, kn_rows(c, mods, 1, 1), KN_DIMS(n, dim)), p->row_group};
+    kn_tensor h = kn_layer_norm(c, x, (kn_tensor){0}, (kn_tensor){0}, m->config.eps, shift, scale, KN_F32);
+    return kn_scope_close(c, scope, kn_linear(c, h, m->proj_out, KN_ACT_NONE, KN_F32));
+}
+
+/* ---- VACE ---- */
+
+/* The control stream where the first VACE block takes it up: proj_in(control) + x. */
+static kn_tensor begin_control(kn_ctx *c, const kn_wan_transformer *m, const kn_wan_input *in, kn_tensor x)
+{
+    kn_tensor control = patchify(c, &m->config, m->vace_patch, in->control);
+    kn_tensor s = kn_linear(c, control, m->vace_blocks[0].proj_in, KN_ACT_NONE, KN_F32);
+    kn_free(c, &control);
+    kn_add(c, s, x, 1);
+    return s;
+}
+
+/* VACE block i moves the control stream on and adds its hint to x.  The stream never sees the main blocks, so
+ * running it beside them gives the hints the reference computes beforehand, without keeping them all. */
+static void add_hint(kn_ctx *c, const kn_wan_transformer *m, const kn_wan_pass *p, const kn_wan_input *in,
+                     int i, kn_tensor control, kn_tensor x)
+{
+    char name[32];
+    snprintf(name, sizeof name, "dit.vace%d", i);
+    kn_scope scope = kn_scope_open(c);
+    kn_wan_block_forward(c, p, &m->vace_blocks[i], m->config.n_layers + i, name, control);
+    kn_tensor hint = kn_linear(c, control, m->vace_blocks[i].proj_out, KN_ACT_NONE, c->act);
+    kn_trace_tensor(p->trace, hint, "%s.hint", name);
+    kn_add(c, x, hint, in->control_scale ? in->control_scale[i] : 1);
+    kn_scope_close(c, scope, (kn_tensor){0});
+}
+
+static void run_blocks(kn_ctx *c, const kn_wan_transformer *m, const kn_wan_pass *p, const kn_wan_input *in,
+                       kn_tensor x)
+{
+    const kn_wan_config *f = &m->config;
+    kn_tensor control = f->n_vace ? begin_control(c, m, in, x) : (kn_tensor){0};
+    int n_hints = 0;
+    for (int i = 0; i < f->n_layers && kn_ok(c); i++) {
+        char name[32];
+        snprintf(name, sizeof name, "dit.block%d", i);
+        kn_wan_block_forward(c, p, &m->blocks[i], i, name, x);
+        if (n_hints < f->n_vace && f->vace_layers[n_hints] == i)
+            add_hint(c, m, p, in, n_hints++, control, x);
+    }
+}
+
+/* ---- forward ---- */
+
+static bool check_clip(kn_ctx *c, const kn_wan_config *f, const char *what, kn_tensor t, int64_t channels)
+{
+    char shape[KN_SHAPE_STR];
+    bool ok = t.n_dims == 4 && t.dims[3] == channels;
+    for (int i = 0; ok && i < 3; i++)
+        ok = t.dims[i] % f->patch[i] == 0;
+    if (!ok)
+        kn_ctx_fail(c, KN_EINVAL,
+                    "transformer: %s %s, expected [frames, height, width, %lld] in multiples of %d, %d, %d",
+                    what, kn_shape_str(t, shape, sizeof shape), (long long)channels, f->patch[0], f->patch[1],
+                    f->patch[2]);
+    return ok;
+}
+
+static bool check_input(kn_ctx *c, const kn_wan_config *f, const kn_wan_input *in, int64_t n_tokens)
+{
+    if (!kn_ok(c) || !check_clip(c, f, "latents", in->latents, f->in_channels) ||
+        (f->n_vace && !check_clip(c, f, "control", in->control, f->vace_in_channels)))
+        return false;
+    if (in->n_timesteps < 1 || (in->n_timesteps > 1 && !in->token_timestep))
+        kn_ctx_fail(c, KN_EINVAL, "transformer: %d timesteps, expected 1, or more with one named a token",
+                    in->n_timesteps);
+    for (int64_t i = 0; in->token_timestep && i < n_tokens && kn_ok(c); i++)
+        if (in->token_timestep[i] < 0 || in->token_timestep[i] >= in->n_timesteps)
+            kn_ctx_fail(c, KN_EINVAL, "transformer: token %lld has timestep %d of %d", (long long)i,
+                        (int)in->token_timestep[i], in->n_timesteps);
+    return kn_ok(c);
+}
+
+static void trace_rope(kn_ctx *c, const kn_trace *trace, const kn_rope *rope)
+{
+    if (!kn_trace_wanted(trace))
+        return;
+    kn_tensor cosines = kn_repeat_channels(c, rope->cos, 2), sines = kn_repeat_channels(c, rope->sin, 2);
+    kn_trace_tensor(trace, cosines, "dit.rope.cos");
+    kn_trace_tensor(trace, sines, "dit.rope.sin");
+    kn_free(c, &cosines);
+    kn_free(c, &sines);
+}
+
+kn_tensor kn_wan_transformer_forward(kn_ctx *c, const kn_wan_transformer *m, const kn_wan_input *in)
+{
+    const kn_wan_config *f = &m->config;
+    int64_t grid[3], n_tokens = 1;
+    for (int i = 0; i < 3; i++) {
+        grid[i] = in->latents.dims[i] / f->patch[i];
+        n_tokens *= grid[i];
+    }
+    if (!check_input(c, f, in, n_tokens))
+        return (kn_tensor){0};
+    kn_scope scope = kn_scope_open(c);
+    kn_wan_pass pass = {.config = f, .context = in->context, .rope = in->rope, .trace = in->trace};
+    if (in->token_timestep)
+        pass.row_group = kn_from_host(c, KN_I32, KN_DIMS(n_tokens), in->token_timestep);
+    trace_rope(c, in->trace, in->rope);
+    kn_tensor temb = embed_time(c, m, in->timesteps, in->n_timesteps);
+    kn_trace_tensor(in->trace, temb, "dit.temb");
+    pass.time_proj = project_time(c, m, temb, in->trace);
+    kn_tensor x = patchify(c, f, m->patch, in->latents);
+    kn_trace_tensor(in->trace, x, "dit.patch");
+    run_blocks(c, m, &pass, in, x);
+    kn_tensor y = unpatchify(c, f, head(c, m, &pass, x, temb), grid);
+    kn_trace_tensor(in->trace, y, "dit.out");
+    return kn_scope_close(c, scope, y);
+}
