@@ -7,6 +7,8 @@
 enum { LINE = 64 };
 /* Blocks of queries a thread should find in a round, so that the last ones do not leave threads waiting. */
 enum { BLOCKS_PER_THREAD = 8 };
+/* Elements a thread packs, and products it computes, at least: below this starting threads costs more. */
+enum { GRAIN_ELEMENTS = 16384, GRAIN_PRODUCTS = 1 << 20 };
 
 /* How the work is cut: a pure function of shapes, types, the device and the thread count. */
 typedef struct plan {
@@ -20,6 +22,7 @@ typedef struct plan {
     int64_t n_key_blocks;
     size_t k_bytes, v_bytes; /* of a packed unit */
     size_t scratch_bytes;    /* of a thread */
+    int64_t pack_grain;      /* key blocks a thread packs at least */
 } plan;
 
 static int64_t ceil_div(int64_t a, int64_t b)
@@ -79,6 +82,7 @@ static plan make_plan(const kn_device *dev, const kn_attention_args *a)
     p.v_bytes = lines(s->nk_padded / k->pair * s->v_channels);
     int64_t want = ceil_div((int64_t)BLOCKS_PER_THREAD * p.n_threads, p.n_blocks * p.heads_per_unit);
     p.units_per_round = want < p.n_units ? want : p.n_units;
+    p.pack_grain = ceil_div(GRAIN_ELEMENTS, KN_ATTENTION_KEYS * s->head_size);
     size_t sizes[7];
     p.scratch_bytes = scratch_sizes(&p, sizes);
     return p;
@@ -148,13 +152,27 @@ static void attend_block(const round *r, int64_t i, const kn_attention_scratch *
                     packed_k(r, local), packed_v(r, local), scratch);
 }
 
+static int64_t round_blocks(const round *r)
+{
+    return r->n_units * r->plan->heads_per_unit * r->plan->n_blocks;
+}
+
+/* Threads worth starting for a round. */
+static int64_t round_threads(const round *r)
+{
+    const kn_attention_shape *s = &r->plan->shape;
+    int64_t products = round_blocks(r) * s->nk * s->head_size * r->plan->kernels->lanes;
+    int64_t n = products / GRAIN_PRODUCTS + 1;
+    return n < r->plan->n_threads ? n : r->plan->n_threads;
+}
+
 static void attend_some(void *arg, int64_t begin, int64_t end, int thread)
 {
     (void)begin;
     (void)end;
     round *r = arg;
     const atomic_bool *cancel = r->plan->shape.args->cancel;
-    int64_t n = r->n_units * r->plan->heads_per_unit * r->plan->n_blocks, i;
+    int64_t n = round_blocks(r), i;
     kn_attention_scratch scratch = thread_scratch(r, thread);
     while ((i = atomic_fetch_add(&r->next, 1)) < n) {
         if (cancel && atomic_load(cancel)) {
@@ -174,9 +192,9 @@ int kn_cpu_attention(kn_device *dev, const kn_attention_args *a, kn_err *err)
     for (; r.first_unit < p.n_units; r.first_unit += p.units_per_round) {
         int64_t left = p.n_units - r.first_unit;
         r.n_units = left < p.units_per_round ? left : p.units_per_round;
-        kn_parallel_for(r.n_units * p.n_key_blocks, 1, pack_some, &r);
+        kn_parallel_for(r.n_units * p.n_key_blocks, p.pack_grain, pack_some, &r);
         atomic_store(&r.next, 0);
-        kn_parallel_for(p.n_threads, 1, attend_some, &r);
+        kn_parallel_for(round_threads(&r), 1, attend_some, &r);
         if (atomic_load(&r.cancelled))
             return kn_fail(err, KN_ECANCELLED, "cancelled");
     }

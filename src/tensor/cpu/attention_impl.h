@@ -125,52 +125,78 @@ static void gather_block(const float *p, const float *v, int64_t key_words, int6
 
 /* ---- packing ---- */
 
-/* Element i of an f32 or bf16 tensor as a word's worth: its float, or its bits. */
-KN_INLINE float as_float(kn_tensor t, int64_t i)
-{
-    return t.dtype == KN_BF16 ? kn_bf16_to_f32(((const uint16_t *)t.data)[i]) : ((const float *)t.data)[i];
-}
-
-/* The word of elements i and (in pairs) i + step; has_second: otherwise zero. */
-KN_INLINE float as_word(kn_tensor t, int64_t i, int64_t step, bool has_second)
+/* Up to VL words of a row from element i on, of which n elements exist; zeros beyond. */
+KN_INLINE vf row_words(kn_tensor t, int64_t i, int64_t n)
 {
 #if KN_PAIR == 2
-    const uint16_t *h = t.data;
-    union {
-        uint32_t u;
-        float f;
-    } w = {h[i] | (has_second ? (uint32_t)h[i + step] << 16 : 0)};
-    return w.f;
+    const uint16_t *p = (const uint16_t *)t.data + i;
+    return (vf)_mm512_maskz_loadu_epi16(n >= 32 ? ~(__mmask32)0 : ((__mmask32)1 << n) - 1, p);
 #else
-    (void)step;
-    (void)has_second;
-    return as_float(t, i);
+    return v_get_n(t.data, t.dtype == KN_BF16, i, n >= VL ? VL : (int)n);
 #endif
 }
 
+/* The words of VL channels that pair this key with the next (row elements on; has_next: else with zero). */
+KN_INLINE vf key_words_of(kn_tensor t, int64_t i, int64_t row, bool has_next, int n)
+{
+#if KN_PAIR == 2
+    const uint16_t *p = (const uint16_t *)t.data + i;
+    __m512i lo = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(v_first_n(n), p)),
+            hi = _mm512_setzero_si512();
+    if (has_next)
+        hi = _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(v_first_n(n), p + row)), 16);
+    return (vf)_mm512_or_si512(lo, hi);
+#else
+    (void)row;
+    (void)has_next;
+    return v_get_n(t.data, t.dtype == KN_BF16, i, n);
+#endif
+}
+
+/* Loads VL rows of words and turns them: r[w] holds word w of every row. */
+KN_INLINE void turned_words(kn_tensor t, int64_t at, int64_t row, int64_t n_rows, int64_t n, vf r[VL])
+{
+    for (int i = 0; i < VL; i++)
+        r[i] = i < n_rows ? row_words(t, at + i * row, n) : v_set1(0);
+    v_transpose(r);
+}
+
+/* Queries beyond the end are zeros; nobody reads their results. */
 static void pack_q(const kn_attention_shape *s, int64_t batch, int64_t head, int64_t q0, int n, float *tile)
 {
     kn_tensor q = s->args->q;
-    int64_t row = q.dims[2], base = (batch * s->nq + q0) * row + head * s->head_size;
-    int64_t have = s->nq - q0 < n ? s->nq - q0 : n;
-    for (int64_t i = 0; i < n; i++) {
-        /* the queries beyond the end repeat the last one; nobody reads their results */
-        int64_t at = base + (i < have ? i : have - 1) * row;
-        for (int64_t w = 0; w < s->head_words; w++)
-            tile[w * n + i] = as_word(q, at + w * KN_PAIR, 1, w * KN_PAIR + 1 < s->head_size);
+    int64_t row = q.dims[2];
+    for (int i = 0; i < n; i += VL) {
+        int64_t at = (batch * s->nq + q0 + i) * row + head * s->head_size;
+        for (int64_t w = 0; w < s->head_words; w += VL) {
+            vf r[VL];
+            turned_words(q, at + w * KN_PAIR, row, s->nq - q0 - i, s->head_size - w * KN_PAIR, r);
+            for (int j = 0; j < VL && w + j < s->head_words; j++)
+                v_store(tile + (w + j) * n + i, r[j]);
+        }
     }
+}
+
+/* Stores the vector's parts of P words `stride` words apart, as far as they exist. */
+KN_INLINE void store_parts(float *to, int64_t stride, vf v, int64_t n_parts)
+{
+    float parts[VL];
+    v_store(parts, v);
+    for (int i = 0; i < VL / P && i < n_parts; i++)
+        memcpy(to + i * stride, parts + i * P, P * sizeof *parts);
 }
 
 static void pack_k(const kn_attention_shape *s, int64_t at, int64_t row, int64_t key0, int64_t n_keys,
                    float *k)
 {
-    for (int64_t i = 0; i < n_keys; i++) {
-        float *to = k + (i / P * s->head_words) * P + i % P;
-        bool real = key0 + i < s->nk;
-        for (int64_t w = 0; w < s->head_words; w++)
-            to[w * P] =
-                real ? as_word(s->args->k, at + i * row + w * KN_PAIR, 1, w * KN_PAIR + 1 < s->head_size)
-                     : 0.0f;
+    for (int64_t i = 0; i < n_keys; i += VL) {
+        for (int64_t w = 0; w < s->head_words; w += VL) {
+            vf r[VL];
+            turned_words(s->args->k, at + i * row + w * KN_PAIR, row, s->nk - key0 - i,
+                         s->head_size - w * KN_PAIR, r);
+            for (int j = 0; j < VL && w + j < s->head_words; j++)
+                store_parts(k + i * s->head_words + (w + j) * P, s->head_words * P, r[j], (n_keys - i) / P);
+        }
     }
 }
 
@@ -179,11 +205,12 @@ static void pack_v(const kn_attention_shape *s, int64_t at, int64_t row, int64_t
 {
     int64_t key_words = n_keys / KN_PAIR;
     for (int64_t w = 0; w < key_words; w++) {
-        int64_t key = w * KN_PAIR;
-        bool real = key0 + key < s->nk, second = key0 + key + 1 < s->nk;
-        for (int64_t c = 0; c < s->v_channels; c++)
-            v[(c / P * key_words + w) * P + c % P] =
-                real && c < s->head_size ? as_word(s->args->v, at + key * row + c, row, second) : 0.0f;
+        int64_t key = w * KN_PAIR, left = s->nk - key0 - key;
+        for (int64_t c = 0; c < s->v_channels; c += VL) {
+            int n = s->head_size - c < VL ? (int)(s->head_size - c) : VL;
+            vf words = left > 0 ? key_words_of(s->args->v, at + key * row + c, row, left > 1, n) : v_set1(0);
+            store_parts(v + c * key_words + w * P, key_words * P, words, (s->v_channels - c) / P);
+        }
     }
 }
 
@@ -210,26 +237,63 @@ static const float LOG2E = 1.44269504f;
 /* The running maximum starts here, not at -inf: the difference of two -inf is no number. */
 static const float LOWEST = -1e30f;
 
-/* scores = scores * scale + bias, in base 2. */
-static void add_bias(const kn_attention_shape *s, int64_t head, int64_t q0, int n, int64_t key0,
-                     int64_t n_keys, float *scores)
+/* scores = scores * factor + relative bias * log2(e) */
+static void add_relative(const kn_attention_shape *s, int64_t head, int64_t q0, int n, int64_t key0,
+                         int64_t n_keys, float factor, float *scores)
 {
-    const kn_attention_opts *o = &s->args->opts;
-    int64_t bias_head = o->bias.data && o->bias.dims[0] > 1 ? head : 0;
-    int64_t rel_len = o->rel_bias.data ? o->rel_bias.dims[1] : 0, reach = rel_len / 2;
-    const float *rel = (const float *)o->rel_bias.data + head * rel_len;
+    kn_tensor bias = s->args->opts.rel_bias;
+    int64_t len = bias.dims[1], reach = len / 2;
+    const float *rel = (const float *)bias.data + head * len;
+    float line[M * VL +
+               KEYS]; /* [KEYS - 1 + query - key]: a key's biases for consecutive queries lie together */
+    for (int64_t i = 0; i < n + KEYS - 1; i++) {
+        int64_t d = key0 - q0 + KEYS - 1 - i;
+        line[i] = rel[(d < -reach ? -reach : d > reach ? reach : d) + reach] * LOG2E;
+    }
     for (int64_t j = 0; j < n_keys; j++) {
-        for (int64_t i = 0; i < n && q0 + i < s->nq && key0 + j < s->nk; i++) {
-            float b = 0;
-            if (o->bias.data)
-                b = ((const float *)o->bias.data)[(bias_head * s->nq + q0 + i) * s->nk + key0 + j];
-            if (rel_len) {
-                int64_t d = key0 + j - (q0 + i);
-                b += rel[(d < -reach ? -reach : d > reach ? reach : d) + reach];
-            }
-            scores[j * n + i] = (scores[j * n + i] * o->scale + b) * LOG2E;
+        for (int i = 0; i < n; i += VL) {
+            float *at = scores + j * n + i;
+            v_store(at, v_fma(v_load(at), v_set1(factor), v_load(line + KEYS - 1 + i - j)));
         }
     }
+}
+
+/* scores = scores * factor + bias * log2(e) */
+static void add_table(const kn_attention_shape *s, int64_t head, int64_t q0, int n, int64_t key0,
+                      int64_t n_keys, float factor, float *scores)
+{
+    kn_tensor bias = s->args->opts.bias;
+    int64_t row = (bias.dims[0] > 1 ? head : 0) * s->nq + q0;
+    for (int64_t j = 0; j < n_keys; j += VL) {
+        int64_t left = s->nk - key0 - j;
+        for (int i = 0; i < n; i += VL) {
+            vf r[VL];
+            for (int l = 0; l < VL; l++) {
+                const float *from = (const float *)bias.data + (row + i + l) * s->nk + key0 + j;
+                bool real = q0 + i + l < s->nq && left > 0;
+                r[l] = real ? v_load_n(from, left < VL ? (int)left : VL) : v_set1(0);
+            }
+            v_transpose(r);
+            for (int l = 0; l < VL && j + l < n_keys; l++) {
+                float *at = scores + (j + l) * n + i;
+                v_store(at, v_fma(v_load(at), v_set1(factor), r[l] * v_set1(LOG2E)));
+            }
+        }
+    }
+}
+
+/* scores = (scores * scale + biases) * log2(e) */
+static void add_biases(const kn_attention_shape *s, int64_t head, int64_t q0, int n, int64_t key0,
+                       int64_t n_keys, float *scores)
+{
+    const kn_attention_opts *o = &s->args->opts;
+    float factor = o->scale * LOG2E;
+    if (o->rel_bias.data) {
+        add_relative(s, head, q0, n, key0, n_keys, factor, scores);
+        factor = 1.0f;
+    }
+    if (o->bias.data)
+        add_table(s, head, q0, n, key0, n_keys, factor, scores);
 }
 
 /* Scores of keys that a query must not see, and of padding, become -inf. */
@@ -245,7 +309,7 @@ static void mask(const kn_attention_shape *s, int64_t q0, int n, int64_t key0, i
     }
 }
 
-/* 2^x for x <= 0; 0 below -126. */
+/* 2^x for x <= 0; 0 where that would be denormal. */
 KN_INLINE vf exp2_negative(vf x)
 {
 #if KN_PAIR == 2
@@ -257,9 +321,9 @@ KN_INLINE vf exp2_negative(vf x)
                               0.05550327227f, 0.009618056679f, 0.001340042818f,
                               1.546144470e-4f};
 #endif
-    vf t = v_max(v_set1(-126.0f), x), n = v_round(t);
+    vf t = v_max(v_set1(V_LDEXP_MIN), x), n = v_round(t);
     vf p = v_ldexp(v_poly(t - n, c, sizeof c / sizeof *c), n);
-    return v_select(v_lt(x, v_set1(-126.0f)), v_set1(0), p);
+    return V_LDEXP_MIN < -150 ? p : v_select(v_lt(x, v_set1(V_LDEXP_MIN)), v_set1(0), p);
 }
 
 KN_INLINE void store_p(float *p, int64_t key, int n, int lane, vf first, vf second)
@@ -305,16 +369,20 @@ static void store_out(const kn_attention_shape *s, int64_t batch, int64_t head, 
                       const kn_attention_scratch *t)
 {
     kn_tensor out = s->args->out;
-    int64_t have = s->nq - q0 < n ? s->nq - q0 : n;
-    for (int64_t i = 0; i < have; i++) {
+    bool bf16 = out.dtype == KN_BF16;
+    for (int i = 0; i < n; i += VL) {
+        /* a query that sees no key yields zero */
+        vf sum = v_load(t->sum + i), inverse = v_select(v_lt(v_set1(0), sum), v_set1(1) / sum, v_set1(0));
         int64_t at = (batch * s->nq + q0 + i) * out.dims[2] + head * s->head_size;
-        float r = t->sum[i] > 0 ? 1.0f / t->sum[i] : 0.0f; /* a query that sees no key yields zero */
-        if (out.dtype == KN_BF16)
-            for (int64_t c = 0; c < s->head_size; c++)
-                ((uint16_t *)out.data)[at + c] = kn_f32_to_bf16(t->out[c * n + i] * r);
-        else
-            for (int64_t c = 0; c < s->head_size; c++)
-                ((float *)out.data)[at + c] = t->out[c * n + i] * r;
+        for (int64_t c = 0; c < s->head_size; c += VL) {
+            vf r[VL];
+            int m = s->head_size - c < VL ? (int)(s->head_size - c) : VL;
+            for (int j = 0; j < VL; j++)
+                r[j] = j < m ? v_load(t->out + (c + j) * n + i) * inverse : v_set1(0);
+            v_transpose(r);
+            for (int j = 0; j < VL && q0 + i + j < s->nq; j++)
+                v_put_n(out.data, bf16, at + j * out.dims[2] + c, r[j], m);
+        }
     }
 }
 
@@ -337,7 +405,7 @@ static void run(const kn_attention_shape *s, int64_t batch, int64_t head, int64_
         int64_t n_keys = block_keys(s, key0);
         score_block(t->q, k + key0 * s->head_words, s->head_words, n_keys, n_vectors, t->scores);
         if (biased)
-            add_bias(s, head, q0, n, key0, n_keys, t->scores);
+            add_biases(s, head, q0, n, key0, n_keys, t->scores);
         if (key0 + n_keys > s->nk || (o->causal && key0 + n_keys > q0 + s->nk - s->nq))
             mask(s, q0, n, key0, n_keys, t->scores);
         for (int i = 0; i < n_vectors; i++)

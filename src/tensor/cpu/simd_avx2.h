@@ -101,7 +101,8 @@ KN_INLINE vf v_round(vf a)
     return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 
-/* a * 2^n, n whole, -126 <= n <= 127 at least. */
+/* a * 2^n, n whole, V_LDEXP_MIN <= n <= 127. */
+#define V_LDEXP_MIN -126.0f
 KN_INLINE vf v_ldexp(vf a, vf n)
 {
     __m256i e = _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23);
@@ -144,6 +145,26 @@ KN_INLINE float v_reduce_max(vf a)
     __m128 s = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
     s = _mm_max_ps(s, _mm_movehl_ps(s, s));
     return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
+}
+
+/* Turns 8 rows of 8 into columns. */
+KN_INLINE void v_transpose(vf r[8])
+{
+    __m256 t[8];
+    for (int i = 0; i < 8; i += 4) { /* 4 x 4 within each half of a vector */
+        __m256d a = (__m256d)_mm256_unpacklo_ps(r[i], r[i + 1]),
+                b = (__m256d)_mm256_unpackhi_ps(r[i], r[i + 1]);
+        __m256d c = (__m256d)_mm256_unpacklo_ps(r[i + 2], r[i + 3]);
+        __m256d d = (__m256d)_mm256_unpackhi_ps(r[i + 2], r[i + 3]);
+        t[i] = (__m256)_mm256_unpacklo_pd(a, c);
+        t[i + 1] = (__m256)_mm256_unpackhi_pd(a, c);
+        t[i + 2] = (__m256)_mm256_unpacklo_pd(b, d);
+        t[i + 3] = (__m256)_mm256_unpackhi_pd(b, d);
+    }
+    for (int i = 0; i < 4; i++) { /* then the halves */
+        r[i] = _mm256_permute2f128_ps(t[i], t[i + 4], 0x20);
+        r[i + 4] = _mm256_permute2f128_ps(t[i], t[i + 4], 0x31);
+    }
 }
 
 /* (a0 a1 a2 a3 ...) -> (a1 a0 a3 a2 ...) */

@@ -100,7 +100,8 @@ KN_INLINE vf v_round(vf a)
     return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 
-/* a * 2^n, n whole, -126 <= n <= 127 at least. */
+/* a * 2^n, n whole, V_LDEXP_MIN <= n <= 127 at least; 0 at the lower end. */
+#define V_LDEXP_MIN -200.0f
 KN_INLINE vf v_ldexp(vf a, vf n)
 {
     return _mm512_scalef_ps(a, n);
@@ -138,6 +139,31 @@ KN_INLINE float v_sum(vf a)
 KN_INLINE float v_reduce_max(vf a)
 {
     return _mm512_reduce_max_ps(a);
+}
+
+/* Turns 16 rows of 16 into columns. */
+KN_INLINE void v_transpose(vf r[16])
+{
+    __m512 t[16];
+    for (int i = 0; i < 16; i += 4) { /* 4 x 4 within each quarter of a vector */
+        __m512d a = (__m512d)_mm512_unpacklo_ps(r[i], r[i + 1]),
+                b = (__m512d)_mm512_unpackhi_ps(r[i], r[i + 1]);
+        __m512d c = (__m512d)_mm512_unpacklo_ps(r[i + 2], r[i + 3]);
+        __m512d d = (__m512d)_mm512_unpackhi_ps(r[i + 2], r[i + 3]);
+        t[i] = (__m512)_mm512_unpacklo_pd(a, c);
+        t[i + 1] = (__m512)_mm512_unpackhi_pd(a, c);
+        t[i + 2] = (__m512)_mm512_unpacklo_pd(b, d);
+        t[i + 3] = (__m512)_mm512_unpackhi_pd(b, d);
+    }
+    for (int i = 0; i < 4; i++) { /* then the quarters */
+        __m512 a = _mm512_shuffle_f32x4(t[i], t[i + 4], 0x88), b = _mm512_shuffle_f32x4(t[i], t[i + 4], 0xdd);
+        __m512 c = _mm512_shuffle_f32x4(t[i + 8], t[i + 12], 0x88);
+        __m512 d = _mm512_shuffle_f32x4(t[i + 8], t[i + 12], 0xdd);
+        r[i] = _mm512_shuffle_f32x4(a, c, 0x88);
+        r[i + 4] = _mm512_shuffle_f32x4(b, d, 0x88);
+        r[i + 8] = _mm512_shuffle_f32x4(a, c, 0xdd);
+        r[i + 12] = _mm512_shuffle_f32x4(b, d, 0xdd);
+    }
 }
 
 /* (a0 a1 a2 a3 ...) -> (a1 a0 a3 a2 ...) */

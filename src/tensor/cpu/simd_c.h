@@ -98,7 +98,8 @@ KN_INLINE vf v_round(vf a)
     return (a + magic) - magic;
 }
 
-/* a * 2^n, n whole, -126 <= n <= 127. */
+/* a * 2^n, n whole, V_LDEXP_MIN <= n <= 127. */
+#define V_LDEXP_MIN -126.0f
 KN_INLINE vf v_ldexp(vf a, vf n)
 {
     vmask e = __builtin_convertvector(n, vmask);
@@ -126,6 +127,14 @@ KN_INLINE float v_reduce_max(vf a)
 {
     float x = a[0] > a[1] ? a[0] : a[1], y = a[2] > a[3] ? a[2] : a[3];
     return x > y ? x : y;
+}
+
+/* Turns 4 rows of 4 into columns. */
+KN_INLINE void v_transpose(vf r[4])
+{
+    vf a = r[0], b = r[1], c = r[2], d = r[3];
+    for (int i = 0; i < 4; i++)
+        r[i] = (vf){a[i], b[i], c[i], d[i]};
 }
 
 /* (a0 a1 a2 a3) -> (a1 a0 a3 a2) */
