@@ -2,7 +2,6 @@
 
 #include <libavutil/error.h>
 #include <libavutil/log.h>
-#include <libavutil/opt.h>
 #include <libavutil/pixdesc.h>
 #include <libswscale/swscale.h>
 #include <stdarg.h>
@@ -11,6 +10,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "media/yuv.h"
 
 void kn_av_quiet(void)
 {
@@ -27,6 +27,8 @@ int kn_av_fail(kn_err *err, int code, int averror, const char *fmt, ...)
     av_strerror(averror, why, sizeof why);
     if (averror == AVERROR(ENOMEM))
         code = KN_ENOMEM;
+    else if (averror == AVERROR_PATCHWELCOME || averror == AVERROR_DECODER_NOT_FOUND)
+        code = KN_EUNSUPPORTED;
     else if (averror == AVERROR(ENOSPC) || averror == AVERROR(EIO) || averror == AVERROR(EFBIG) ||
              averror == AVERROR(EDQUOT) || averror == AVERROR(EACCES) || averror == AVERROR(EROFS))
         code = KN_EIO;
@@ -91,50 +93,26 @@ static int convert_exact(const AVFrame *f, const AVPixFmtDescriptor *desc, kn_im
     return 0;
 }
 
-/* ---- YUV through swscale ---- */
+/* ---- the rest, such as 10-bit video, through swscale ---- */
 
-static struct SwsContext *sws_new(const AVFrame *f, const AVPixFmtDescriptor *desc, bool full, bool center)
+static int convert_swscale(const AVFrame *f, const AVPixFmtDescriptor *desc, bool full, kn_image *im,
+                           kn_err *err)
 {
     /* BITEXACT: the same picture whatever vector units the machine has. */
-    int flags = SWS_BILINEAR | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT | SWS_BITEXACT;
-    struct SwsContext *sws = sws_alloc_context();
-    if (!sws)
-        return NULL;
-    av_opt_set_int(sws, "srcw", f->width, 0);
-    av_opt_set_int(sws, "srch", f->height, 0);
-    av_opt_set_int(sws, "src_format", f->format, 0);
-    av_opt_set_int(sws, "dstw", f->width, 0);
-    av_opt_set_int(sws, "dsth", f->height, 0);
-    av_opt_set_int(sws, "dst_format", AV_PIX_FMT_RGB24, 0);
-    av_opt_set_int(sws, "sws_flags", flags, 0);
-    /* in 1/256 of a luma pixel */
-    if (desc->log2_chroma_w)
-        av_opt_set_int(sws, "src_h_chr_pos", center ? (128 << desc->log2_chroma_w) - 128 : 0, 0);
-    if (desc->log2_chroma_h)
-        av_opt_set_int(sws, "src_v_chr_pos", (128 << desc->log2_chroma_h) - 128, 0);
-    const int *matrix =
-        sws_getCoefficients(f->colorspace == AVCOL_SPC_UNSPECIFIED ? SWS_CS_ITU601 : (int)f->colorspace);
-    if (sws_init_context(sws, NULL, NULL) < 0 ||
-        sws_setColorspaceDetails(sws, matrix, full, matrix, 1, 0, 1 << 16, 1 << 16) < 0) {
+    int flags = SWS_BILINEAR | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT | SWS_BITEXACT, w = f->width,
+        h = f->height;
+    bool named = f->colorspace != AVCOL_SPC_UNSPECIFIED;
+    const int *matrix = sws_getCoefficients(named ? (int)f->colorspace : SWS_CS_ITU601);
+    struct SwsContext *sws = sws_getContext(w, h, f->format, w, h, AV_PIX_FMT_RGB24, flags, NULL, NULL, NULL);
+    if (!sws || sws_setColorspaceDetails(sws, matrix, full, matrix, 1, 0, 1 << 16, 1 << 16) < 0) {
         sws_freeContext(sws);
-        return NULL;
-    }
-    return sws;
-}
-
-static int convert_yuv(const AVFrame *f, const AVPixFmtDescriptor *desc, bool full, bool center, kn_image *im,
-                       kn_err *err)
-{
-    struct SwsContext *sws = sws_isSupportedInput(f->format) ? sws_new(f, desc, full, center) : NULL;
-    if (!sws)
         return kn_fail(err, KN_EUNSUPPORTED, "pixels of the kind %s are not supported", desc->name);
+    }
     uint8_t *dst[4] = {im->rgb};
-    int stride[4] = {im->width * 3};
-    int rc = 0,
-        done = sws_scale(sws, (const uint8_t *const *)f->data, f->linesize, 0, f->height, dst, stride);
-    if (done != f->height)
-        rc = kn_fail(err, KN_EFORMAT, "%d of %d lines of %s pixels could be converted", done, f->height,
-                     desc->name);
+    int stride[4] = {w * 3}, rc = 0;
+    int done = sws_scale(sws, (const uint8_t *const *)f->data, f->linesize, 0, h, dst, stride);
+    if (done != h)
+        rc = kn_fail(err, KN_EFORMAT, "%d of %d lines of %s pixels could be converted", done, h, desc->name);
     sws_freeContext(sws);
     return rc;
 }
@@ -155,15 +133,18 @@ int kn_av_frame_to_rgb(const AVFrame *f, kn_av_color dflt, kn_image *ret, kn_err
     bool full =
         f->color_range == AVCOL_RANGE_UNSPECIFIED ? dflt.full_range : f->color_range == AVCOL_RANGE_JPEG;
     full = full || is_yuvj(f->format);
-    bool center = f->chroma_location == AVCHROMA_LOC_UNSPECIFIED ? dflt.center
-                                                                 : f->chroma_location == AVCHROMA_LOC_CENTER;
-    bool rgb = desc->flags & (AV_PIX_FMT_FLAG_RGB | AV_PIX_FMT_FLAG_PAL);
-    bool grey = desc->nb_components < 3;
+    bool center = f->chroma_location == AVCHROMA_LOC_CENTER;
+    if (f->chroma_location == AVCHROMA_LOC_UNSPECIFIED)
+        center = dflt.center;
+    bool rgb = desc->flags & (AV_PIX_FMT_FLAG_RGB | AV_PIX_FMT_FLAG_PAL), grey = desc->nb_components < 3;
     kn_image im = {0};
     int rc = kn_image_new(f->width, f->height, &im, err);
-    if (!rc)
-        rc = rgb || (grey && full) ? convert_exact(f, desc, &im, err)
-                                   : convert_yuv(f, desc, full, center, &im, err);
+    if (!rc && (rgb || (grey && full)))
+        rc = convert_exact(f, desc, &im, err);
+    else if (!rc && kn_yuv_is_planar8(desc))
+        rc = kn_yuv_to_rgb8(f, desc, full, center, &im, err);
+    else if (!rc)
+        rc = convert_swscale(f, desc, full, &im, err);
     if (rc)
         kn_image_done(&im);
     else

@@ -62,7 +62,9 @@ static int open_decoder(const kn_image_probe *probe, const char *origin, AVCodec
     if (ctx) {
         ctx->thread_count = 1;
         ctx->max_pixels = KN_LIMIT_IMAGE_PIXELS;
-        ctx->err_recognition = AV_EF_EXPLODE | AV_EF_CRCCHECK | AV_EF_BITSTREAM | AV_EF_BUFFER;
+        /* A TIFF reader that explodes does so at any tag it does not know. */
+        if (probe->format != KN_IMAGE_TIFF)
+            ctx->err_recognition = AV_EF_EXPLODE | AV_EF_CRCCHECK | AV_EF_BITSTREAM | AV_EF_BUFFER;
         rc = avcodec_open2(ctx, codec, NULL);
     }
     if (rc < 0) {
@@ -137,9 +139,8 @@ int kn_image_load_memory(const void *data, size_t size, const char *origin, kn_i
                      name, (long long)probe.width, (long long)probe.height, frame->width, frame->height);
         goto out;
     }
-    bool jpeg = probe.format == KN_IMAGE_JPEG;
     /* WebP is BT.601 16..235 by its specification; everything else that is not RGB here counts from 0 to 255. */
-    kn_av_color color = {.full_range = probe.format != KN_IMAGE_WEBP, .center = jpeg};
+    kn_av_color color = {.full_range = probe.format != KN_IMAGE_WEBP, .center = true};
     rc = kn_av_frame_to_rgb(frame, color, &im, err);
     if (!rc)
         rc = kn_image_orient(&im, probe.orientation, err);

@@ -20,7 +20,7 @@ void kn_image_done(kn_image *im);
 int kn_image_save_png(const kn_image *im, const char *path, kn_err *err); /* atomic */
 
 typedef enum kn_filter { KN_FILTER_BILINEAR, KN_FILTER_BICUBIC, KN_FILTER_LANCZOS } kn_filter;
-/* PIL's Image.resize on 8-bit RGB, bit for bit: separable, antialiased, 8-bit intermediate. */
+/* PIL's Image.resize on 8-bit RGB, bit for bit (Pillow 13): separable, antialiased, 8-bit intermediate. */
 int kn_image_resize_pil(const kn_image *src, int width, int height, kn_filter f, kn_image *ret, kn_err *err);
 /* torch's antialiased uint8 interpolation (bilinear, bicubic) as torchvision's resize uses it, bit for bit. */
 int kn_image_resize_torch(const kn_image *src, int width, int height, kn_filter f, kn_image *ret,

@@ -1,7 +1,7 @@
 /* PIL and torch resize 8-bit pictures alike: per output pixel a few taps of a filter that widens when shrinking,
- * weights in fixed point, first along rows, then along columns, with 8-bit pixels between.  They differ in the
- * precision of the weights only: PIL 32 - 8 - 2 bits (Pillow, libImaging/Resample.c), torch as many as let the
- * largest weight of the pass fit int16 (ATen, native/cpu/UpSampleKernel.cpp). */
+ * weights in fixed point, one horizontal and one vertical pass with 8-bit pixels between.  They differ in the order
+ * of the passes and in the precision of the weights: PIL 32 - 8 - 2 bits (Pillow, libImaging/Resample.c), torch as
+ * many as let the largest weight of the pass fit int16 (ATen, native/cpu/UpSampleKernel.cpp). */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,55 +170,55 @@ static int copy(const kn_image *src, kn_image *ret, kn_err *err)
     return rc;
 }
 
-static int resize(const kn_image *src, int width, int height, kn_filter f, bool torch, kn_image *ret,
-                  kn_err *err)
+/* One pass: to n columns, or to n rows. */
+static int resize_axis(const kn_image *src, bool vertical, int n, kn_filter f, bool torch, kn_image *ret,
+                       kn_err *err)
 {
-    taps across = {0}, down = {0};
-    kn_image wide = {0}, out = {0};
-    int rc = 0;
+    taps t = {0};
+    kn_image out = {0};
+    int rc = taps_init(&t, vertical ? src->height : src->width, n, f, torch, err);
+    if (!rc)
+        rc = kn_image_new(vertical ? src->width : n, vertical ? n : src->height, &out, err);
+    if (!rc && vertical)
+        rc = resize_columns(src, &t, &out, err);
+    else if (!rc)
+        resize_rows(src, &t, &out);
+    taps_done(&t);
+    if (rc)
+        kn_image_done(&out);
+    else
+        *ret = out;
+    return rc;
+}
+
+static int resize(const kn_image *src, int width, int height, kn_filter f, bool torch, bool vertical_first,
+                  kn_image *ret, kn_err *err)
+{
     if (width < 1 || height < 1)
         return kn_fail(err, KN_EINVAL, "cannot resize a picture to %dx%d pixels", width, height);
-    if (width != src->width) {
-        rc = taps_init(&across, src->width, width, f, torch, err);
-        if (!rc)
-            rc = kn_image_new(width, src->height, &wide, err);
-        if (rc)
-            goto out;
-        resize_rows(src, &across, &wide);
-        src = &wide;
-    }
-    if (height != src->height) {
-        rc = taps_init(&down, src->height, height, f, torch, err);
-        if (!rc)
-            rc = kn_image_new(width, height, &out, err);
-        if (!rc)
-            rc = resize_columns(src, &down, &out, err);
-    } else if (wide.rgb) {
-        out = wide;
-        wide = (kn_image){0};
-    } else {
-        rc = copy(src, &out, err);
-    }
-    if (rc)
-        goto out;
-    *ret = out;
-    out = (kn_image){0};
-out:
-    kn_image_done(&out);
-    kn_image_done(&wide);
-    taps_done(&across);
-    taps_done(&down);
+    bool across = width != src->width, down = height != src->height;
+    if (!across && !down)
+        return copy(src, ret, err);
+    if (!across || !down)
+        return resize_axis(src, down, down ? height : width, f, torch, ret, err);
+    kn_image half = {0};
+    int rc = resize_axis(src, vertical_first, vertical_first ? height : width, f, torch, &half, err);
+    if (!rc)
+        rc = resize_axis(&half, !vertical_first, vertical_first ? width : height, f, torch, ret, err);
+    kn_image_done(&half);
     return rc;
 }
 
 int kn_image_resize_pil(const kn_image *src, int width, int height, kn_filter f, kn_image *ret, kn_err *err)
 {
-    return resize(src, width, height, f, false, ret, err);
+    /* Pillow 13's rule, found by trying it; older ones go horizontally first.  A few levels lie between the two. */
+    bool vertical_first = height < src->height && src->height - height > 2 * ((int64_t)src->width - width);
+    return resize(src, width, height, f, false, vertical_first, ret, err);
 }
 
 int kn_image_resize_torch(const kn_image *src, int width, int height, kn_filter f, kn_image *ret, kn_err *err)
 {
     if (f == KN_FILTER_LANCZOS)
         return kn_fail(err, KN_EINVAL, "torch has no Lanczos filter; bilinear and bicubic were expected");
-    return resize(src, width, height, f, true, ret, err);
+    return resize(src, width, height, f, true, false, ret, err);
 }

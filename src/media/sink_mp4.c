@@ -1,13 +1,8 @@
 /* MP4: H.264 (or what encoder.c falls back to) in yuv420p, BT.709 16..235, moov in front, JSON in the comment tag.
  *
  * yuv420p has even sides: an odd side is extended by repeating its last row or column. */
-#include <errno.h>
 #include <libavformat/avformat.h>
-#include <libavutil/opt.h>
-#include <libswscale/swscale.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -15,6 +10,7 @@
 #include "media/av_util.h"
 #include "media/encoder.h"
 #include "media/sink_driver.h"
+#include "media/yuv.h"
 
 enum {
     DEFAULT_CRF = 18,
@@ -27,55 +23,13 @@ typedef struct mp4 {
     AVFormatContext *out;
     AVStream *stream;
     AVCodecContext *enc;
-    struct SwsContext *sws;
     AVPacket *packet;
-    uint8_t *rgb;      /* the frame as it comes, [height, width, 3] */
-    AVFrame *padded;   /* with even sides */
-    int width, height; /* of the frames put in */
+    float *work; /* of kn_frame_to_yuv420 */
     int64_t n_written;
     bool part_exists;
 } mp4;
 
 /* ---- opening ---- */
-
-static struct SwsContext *new_scaler(int width, int height)
-{
-    struct SwsContext *sws = sws_alloc_context();
-    if (!sws)
-        return NULL;
-    av_opt_set_int(sws, "srcw", width, 0);
-    av_opt_set_int(sws, "srch", height, 0);
-    av_opt_set_int(sws, "src_format", AV_PIX_FMT_RGB24, 0);
-    av_opt_set_int(sws, "dstw", width, 0);
-    av_opt_set_int(sws, "dsth", height, 0);
-    av_opt_set_int(sws, "dst_format", AV_PIX_FMT_YUV420P, 0);
-    av_opt_set_int(sws, "dst_h_chr_pos", 0, 0); /* AVCHROMA_LOC_LEFT */
-    av_opt_set_int(sws, "dst_v_chr_pos", 128, 0);
-    av_opt_set_int(sws, "sws_flags", SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INP | SWS_BITEXACT, 0);
-    const int *bt709 = sws_getCoefficients(SWS_CS_ITU709);
-    if (sws_init_context(sws, NULL, NULL) < 0 ||
-        sws_setColorspaceDetails(sws, bt709, 1, bt709, 0, 0, 1 << 16, 1 << 16) < 0) {
-        sws_freeContext(sws);
-        return NULL;
-    }
-    return sws;
-}
-
-static int open_frames(mp4 *m, kn_err *err)
-{
-    m->sws = new_scaler(m->enc->width, m->enc->height);
-    m->packet = av_packet_alloc();
-    m->padded = av_frame_alloc();
-    m->rgb = kn_calloc((size_t)m->width * (size_t)m->height, 3);
-    if (m->padded) {
-        m->padded->format = AV_PIX_FMT_RGB24;
-        m->padded->width = m->enc->width;
-        m->padded->height = m->enc->height;
-    }
-    if (!m->sws || !m->packet || !m->rgb || !m->padded || av_frame_get_buffer(m->padded, 0) < 0)
-        return kn_fail(err, KN_ENOMEM, "no memory to encode frames of %dx%d pixels", m->width, m->height);
-    return 0;
-}
 
 static int open_encoder(mp4 *m, const kn_sink_opts *opts, kn_err *err)
 {
@@ -122,8 +76,6 @@ static int write_header(mp4 *m, kn_err *err)
 static int mp4_open(void *priv, const char *path, const kn_sink_opts *opts, kn_err *err)
 {
     mp4 *m = priv;
-    m->width = opts->width;
-    m->height = opts->height;
     m->path = kn_strdup(path);
     m->part = kn_asprintf("%s.part", path);
     if (!m->path || !m->part)
@@ -131,11 +83,14 @@ static int mp4_open(void *priv, const char *path, const kn_sink_opts *opts, kn_e
     int rc = open_part(m, err);
     if (!rc)
         rc = open_encoder(m, opts, err);
-    if (!rc)
-        rc = open_frames(m, err);
-    if (!rc)
-        rc = write_header(m, err);
-    return rc;
+    if (rc)
+        return rc;
+    m->packet = av_packet_alloc();
+    m->work = kn_calloc((size_t)m->enc->width, 2 * sizeof *m->work);
+    if (!m->packet || !m->work)
+        return kn_fail(err, KN_ENOMEM, "no memory to encode frames of %dx%d pixels", opts->width,
+                       opts->height);
+    return write_header(m, err);
 }
 
 /* ---- frames ---- */
@@ -161,18 +116,6 @@ static int drain(mp4 *m, kn_err *err)
     }
 }
 
-static void pad(const mp4 *m)
-{
-    size_t row = (size_t)m->width * 3;
-    for (int y = 0; y < m->padded->height; y++) {
-        int from = y < m->height ? y : m->height - 1;
-        uint8_t *dst = m->padded->data[0] + (ptrdiff_t)y * m->padded->linesize[0];
-        memcpy(dst, m->rgb + (size_t)from * row, row);
-        if (m->padded->width > m->width)
-            memcpy(dst + row, dst + row - 3, 3);
-    }
-}
-
 static int mp4_write(void *priv, const kn_frame *f, kn_err *err)
 {
     mp4 *m = priv;
@@ -191,10 +134,7 @@ static int mp4_write(void *priv, const kn_frame *f, kn_err *err)
         rc = av_frame_get_buffer(yuv, 0);
     }
     if (rc >= 0) {
-        kn_frame_to_rgb8(f, m->rgb);
-        pad(m);
-        sws_scale(m->sws, (const uint8_t *const *)m->padded->data, m->padded->linesize, 0, yuv->height,
-                  yuv->data, yuv->linesize);
+        kn_frame_to_yuv420(f, yuv, m->work);
         rc = avcodec_send_frame(m->enc, yuv);
     }
     av_frame_free(&yuv);
@@ -235,15 +175,13 @@ static void mp4_close(void *priv)
 {
     mp4 *m = priv;
     av_packet_free(&m->packet);
-    av_frame_free(&m->padded);
-    sws_freeContext(m->sws);
     avcodec_free_context(&m->enc);
     if (m->out)
         avio_closep(&m->out->pb);
     avformat_free_context(m->out);
     if (m->part_exists)
         unlink(m->part);
-    free(m->rgb);
+    free(m->work);
     free(m->part);
     free(m->path);
 }
