@@ -1,0 +1,154 @@
+/* Defaults and rounding of a request. */
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "models/wan/pipeline.h"
+
+typedef struct notes {
+    void (*fn)(void *ud, const char *text);
+    void *ud;
+} notes;
+
+static void say(const notes *n, const char *fmt, ...)
+{
+    char text[256];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    if (n->fn)
+        n->fn(n->ud, text);
+}
+
+static void default_int(int64_t *v, int64_t fallback)
+{
+    if (*v == KN_UNSET_INT)
+        *v = fallback;
+}
+
+static void default_real(double *v, double fallback)
+{
+    if (isnan(*v))
+        *v = fallback;
+}
+
+static int refuse(const kn_wan_model *m, kn_err *err, const char *what)
+{
+    return kn_fail(err, KN_EINVAL, "this is a %s model: %s", kn_wan_variant(m), what);
+}
+
+static int check_inputs(const kn_wan_model *m, const kn_request *rq, kn_err *err)
+{
+    unsigned tasks = kn_wan_tasks(m);
+    if (!(tasks & KN_TASK_V2V) && (rq->video || rq->mask || rq->references.n || rq->control_scale.n))
+        return refuse(m, err, "it takes no control video, mask, reference or control scale");
+    if (rq->image && !(tasks & KN_TASK_I2V))
+        return refuse(m, err, "it takes no image");
+    if (rq->last_image && !(tasks & KN_TASK_FLF2V))
+        return refuse(m, err, "it takes no last image");
+    if (!rq->image && !(tasks & KN_TASK_T2V))
+        return refuse(m, err, "it needs a picture to start from; say --image FILE");
+    if (rq->last_image && !rq->image)
+        return kn_fail(err, KN_EINVAL, "--last-image needs --image, too");
+    if (kn_wan_variant(m) && m->dit[KN_WAN_HIGH].n_pos_embed && !rq->last_image)
+        return refuse(m, err, "it needs a first and a last picture; say --last-image FILE");
+    if (rq->mask && !rq->video)
+        return kn_fail(err, KN_EINVAL, "--mask needs --video, too");
+    if (rq->transformer_2 && !m->dit_ck[KN_WAN_LOW])
+        return refuse(m, err, "it has no second expert");
+    int n = m->dit[KN_WAN_HIGH].n_vace, given = rq->control_scale.n;
+    if (given > 1 && given != n)
+        return kn_fail(err, KN_EINVAL,
+                       "control_scale has %d values; say one, or one for each of the %d control layers",
+                       given, n);
+    return 0;
+}
+
+/* The reference's examples choose a size of the model's usual area with the picture's shape. */
+static int size_from_picture(const char *path, double area, int64_t step, kn_request *rq, const notes *n,
+                             kn_err *err)
+{
+    kn_image im = {0};
+    int rc = kn_image_load(path, &im, err);
+    if (rc)
+        return rc;
+    double aspect = (double)im.height / im.width;
+    kn_image_done(&im);
+    int64_t h = (int64_t)lround(sqrt(area * aspect)) / step * step,
+            w = (int64_t)lround(sqrt(area / aspect)) / step * step;
+    rq->height = h < step ? step : h;
+    rq->width = w < step ? step : w;
+    say(n, "size %lldx%lld follows the picture's shape", (long long)rq->width, (long long)rq->height);
+    return 0;
+}
+
+static int round_size(int64_t *v, const char *what, int64_t step, const notes *n, kn_err *err)
+{
+    int64_t rounded = *v / step * step;
+    if (rounded < step)
+        return kn_fail(err, KN_EINVAL, "%s %lld is too small; this model needs at least %lld", what,
+                       (long long)*v, (long long)step);
+    if (rounded != *v)
+        say(n, "%s %lld -> %lld: this model needs multiples of %lld", what, (long long)*v, (long long)rounded,
+            (long long)step);
+    *v = rounded;
+    return 0;
+}
+
+static void round_frames(kn_request *rq, int64_t group, const notes *n)
+{
+    int64_t rounded = rq->frames % group == 1 ? rq->frames : rq->frames / group * group + 1;
+    if (rounded != rq->frames)
+        say(n, "frames %lld -> %lld: this model needs %lldn+1", (long long)rq->frames, (long long)rounded,
+            (long long)group);
+    rq->frames = rounded;
+}
+
+static void default_numbers(const kn_wan_model *m, kn_request *rq)
+{
+    bool ti2v = m->expand_timesteps, experts = m->dit_ck[KN_WAN_LOW] != NULL, image = kn_wan_takes_image(m);
+    default_int(&rq->frames, ti2v ? 121 : 81);
+    default_real(&rq->fps, ti2v ? 24 : 16);
+    default_int(&rq->steps, experts ? 40 : 50);
+    default_int(&rq->max_sequence_length, 512);
+    /* What the published model cards use. */
+    default_real(&rq->guidance, experts ? (image ? 3.5 : 4.0) : 5.0);
+    default_real(&rq->guidance_2, experts && !image ? 3.0 : rq->guidance);
+    default_real(&rq->flow_shift, m->scheduler.flow_shift);
+    if (experts)
+        default_real(&rq->boundary, m->boundary_ratio);
+}
+
+int kn_wan_prepare(kn_wan_model *m, kn_request *rq, void (*fn)(void *ud, const char *text), void *ud,
+                   kn_err *err)
+{
+    notes n = {fn, ud};
+    int64_t step = (int64_t)m->vae.scale_spatial * m->dit[KN_WAN_HIGH].patch[1];
+    bool ti2v = m->expand_timesteps;
+    /* without --guidance-2 the one guidance given serves both experts */
+    if (!isnan(rq->guidance))
+        default_real(&rq->guidance_2, rq->guidance);
+    int rc = check_inputs(m, rq, err);
+    if (rc)
+        return rc;
+    bool sized = rq->width != KN_UNSET_INT || rq->height != KN_UNSET_INT;
+    if (!sized && rq->image)
+        rc = size_from_picture(rq->image, ti2v ? 704.0 * 1280 : 480.0 * 832, step, rq, &n, err);
+    default_int(&rq->width, ti2v ? 1280 : 832);
+    default_int(&rq->height, ti2v ? 704 : 480);
+    default_numbers(m, rq);
+    if (!rc)
+        rc = round_size(&rq->width, "width", step, &n, err);
+    if (!rc)
+        rc = round_size(&rq->height, "height", step, &n, err);
+    if (rc)
+        return rc;
+    round_frames(rq, m->vae.scale_temporal, &n);
+    if (!rq->scheduler)
+        rq->scheduler = kn_strdup(m->scheduler.name);
+    default_int(&rq->vae_tile, 0);
+    return rq->scheduler ? 0 : kn_fail(err, KN_ENOMEM, "no memory for a request");
+}

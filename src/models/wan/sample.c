@@ -1,0 +1,251 @@
+/* Sampling: the transformer (or two experts) inside the denoise loop. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "models/wan/pipeline.h"
+
+/* What predict needs; lives for one sampling. */
+typedef struct sampler {
+    kn_wan_model *m;
+    kn_run *r;
+    const kn_wan_text *text;
+    const kn_wan_condition *cond;
+    int64_t t, h, w;   /* latent frames and size, references included */
+    int64_t positions; /* t * h * w */
+    /* the expert that is loaded */
+    kn_wan_transformer dit;
+    kn_weight_set set;
+    bool loaded;
+    kn_scope scope; /* holds what is kept over the steps */
+    kn_rope rope;
+    kn_wan_context contexts[2]; /* prompt, negative prompt */
+    kn_tensor control;
+    /* host */
+    float *input;            /* [t, h, w, in_channels] */
+    float *velocity;         /* [t, h, w, out_channels] */
+    int32_t *token_timestep; /* TI2V with a picture; NULL otherwise */
+    float *control_scale;
+    kn_trace trace;
+} sampler;
+
+static const kn_wan_config *config(const sampler *s)
+{
+    return &s->m->dit[KN_WAN_HIGH];
+}
+
+static void unload(sampler *s)
+{
+    if (!s->loaded)
+        return;
+    for (int i = 0; i < 2; i++)
+        kn_wan_context_done(&s->contexts[i]);
+    memset(s->contexts, 0, sizeof s->contexts);
+    kn_scope_close(s->r->ctx, s->scope, (kn_tensor){0});
+    kn_wan_transformer_done(&s->dit);
+    kn_weight_set_done(&s->set);
+    kn_pool_trim(s->r->ctx);
+    s->loaded = false;
+}
+
+/* Prompt and picture states through the embedders, keys and values of every block included. */
+static void make_context(sampler *s, int which, const float *states)
+{
+    kn_ctx *c = s->r->ctx;
+    kn_tensor text = kn_from_f32(c, KN_F32, KN_DIMS(s->text->n_tokens, s->text->dim), states), image = {0};
+    if (s->cond->image_states)
+        image =
+            kn_from_f32(c, KN_F32, KN_DIMS(s->cond->n_image, config(s)->image_dim), s->cond->image_states);
+    kn_wan_context_init(c, &s->dit, text, image, NULL, &s->contexts[which]);
+    kn_wan_context_keep_kv(c, &s->dit, &s->contexts[which]);
+    kn_free(c, &text);
+    kn_free(c, &image);
+}
+
+static void make_control(sampler *s)
+{
+    if (!s->cond->control)
+        return;
+    float *last = kn_calloc((size_t)(s->positions * s->cond->n_control), sizeof *last);
+    if (!last) {
+        kn_ctx_fail(s->r->ctx, KN_ENOMEM, "no memory for the control latents");
+        return;
+    }
+    kn_wan_to_channels_last(s->cond->control, last, s->positions, s->cond->n_control, s->cond->n_control);
+    s->control = kn_from_f32(s->r->ctx, KN_F32, KN_DIMS(s->t, s->h, s->w, s->cond->n_control), last);
+    free(last);
+}
+
+static int load(sampler *s, int expert, kn_err *err)
+{
+    kn_ctx *c = s->r->ctx;
+    kn_loader l;
+    const kn_wan_config *f = &s->m->dit[expert];
+    kn_weight_set_init(&s->set, c->dev);
+    kn_loader_init(&l, &s->set, s->m->dit_ck[expert], s->m->loras[expert],
+                   kn_request_dtype(s->r->rq, c->dev));
+    l.cancel = c->cancel;
+    s->scope = kn_scope_open(c);
+    s->loaded = true;
+    kn_wan_transformer_load(&s->dit, f, &l);
+    int rc = kn_loader_finish(&l, NULL, err);
+    if (rc)
+        return rc;
+    s->rope = kn_wan_rope(c, f->head_dim, s->t / f->patch[0], s->h / f->patch[1], s->w / f->patch[2]);
+    make_context(s, 0, s->text->cond);
+    if (s->text->uncond)
+        make_context(s, 1, s->text->uncond);
+    make_control(s);
+    return kn_ctx_error(c, err);
+}
+
+static int stage(void *ud, int step, double timestep)
+{
+    sampler *s = ud;
+    (void)step;
+    if (!s->m->dit_ck[KN_WAN_LOW])
+        return KN_WAN_HIGH;
+    return timestep >= s->r->rq->boundary * s->m->scheduler.n_train_timesteps ? KN_WAN_HIGH : KN_WAN_LOW;
+}
+
+static int enter(void *ud, int expert, double *ret_guidance, kn_err *err)
+{
+    sampler *s = ud;
+    unload(s);
+    *ret_guidance = expert == KN_WAN_HIGH ? s->r->rq->guidance : s->r->rq->guidance_2;
+    return load(s, expert, err);
+}
+
+/* Latents, then condition channels; with a clean first frame (TI2V) that frame instead of its noise. */
+static void fill_input(sampler *s, const float *latents)
+{
+    int64_t n_in = config(s)->in_channels, z = config(s)->out_channels, frame = s->h * s->w;
+    kn_wan_to_channels_last(latents, s->input, s->positions, z, n_in);
+    if (s->cond->channels)
+        kn_wan_to_channels_last(s->cond->channels, s->input + z, s->positions, s->cond->n_channels, n_in);
+    if (s->cond->first_latent)
+        kn_wan_to_channels_last(s->cond->first_latent, s->input, frame, z, n_in);
+}
+
+static int predict(void *ud, int step, double timestep, bool uncond, const float *latents, float *velocity,
+                   kn_err *err)
+{
+    sampler *s = ud;
+    kn_ctx *c = s->r->ctx;
+    const kn_wan_config *f = config(s);
+    (void)step;
+    float times[2] = {(float)timestep, 0.0f};
+    if (!uncond)
+        fill_input(s, latents);
+    kn_scope scope = kn_scope_open(c);
+    kn_wan_input in = {
+        .latents = kn_from_f32(c, KN_F32, KN_DIMS(s->t, s->h, s->w, f->in_channels), s->input),
+        .timesteps = times,
+        .n_timesteps = s->token_timestep ? 2 : 1,
+        .token_timestep = s->token_timestep,
+        .context = &s->contexts[uncond],
+        .rope = &s->rope,
+        .control = s->control,
+        .control_scale = s->control_scale,
+    };
+    kn_tensor v = kn_wan_transformer_forward(c, &s->dit, &in);
+    if (!kn_is_null(v)) {
+        kn_to_f32(c, v, s->velocity);
+        kn_wan_to_channels_first(s->velocity, velocity, s->positions, f->out_channels);
+    }
+    kn_scope_close(c, scope, (kn_tensor){0});
+    return kn_ctx_error(c, err);
+}
+
+/* Tokens of the first frame have timestep 0: they are clean. */
+static int mark_first_frame(sampler *s, kn_err *err)
+{
+    const int *p = config(s)->patch;
+    int64_t frame = s->h / p[1] * (s->w / p[2]), n = s->t / p[0] * frame;
+    if (!s->cond->first_latent)
+        return 0;
+    s->token_timestep = kn_calloc((size_t)n, sizeof *s->token_timestep);
+    if (!s->token_timestep)
+        return kn_fail(err, KN_ENOMEM, "no memory for %lld timesteps", (long long)n);
+    for (int64_t i = 0; i < frame; i++)
+        s->token_timestep[i] = 1;
+    return 0;
+}
+
+static int make_control_scale(sampler *s, kn_err *err)
+{
+    int n = config(s)->n_vace;
+    const kn_reals *given = &s->r->rq->control_scale;
+    if (!n)
+        return 0;
+    s->control_scale = kn_calloc((size_t)n, sizeof *s->control_scale);
+    if (!s->control_scale)
+        return kn_fail(err, KN_ENOMEM, "no memory for the control scales");
+    for (int i = 0; i < n; i++)
+        s->control_scale[i] = given->n == 0 ? 1.0f : (float)given->items[given->n == 1 ? 0 : i];
+    return 0;
+}
+
+static int sampler_init(sampler *s, kn_err *err)
+{
+    const kn_wan_config *f = config(s);
+    s->positions = s->t * s->h * s->w;
+    s->input = kn_calloc((size_t)(s->positions * f->in_channels), sizeof *s->input);
+    s->velocity = kn_calloc((size_t)(s->positions * f->out_channels), sizeof *s->velocity);
+    if (!s->input || !s->velocity)
+        return kn_fail(err, KN_ENOMEM, "no memory for %lld latent positions", (long long)s->positions);
+    int rc = mark_first_frame(s, err);
+    return rc ? rc : make_control_scale(s, err);
+}
+
+/* The clean first frame goes back in at the end: the solver has moved it. */
+static void restore_first_frame(const sampler *s, float *latents)
+{
+    int64_t frame = s->h * s->w;
+    for (int64_t k = 0; s->cond->first_latent && k < config(s)->out_channels; k++)
+        memcpy(latents + k * s->positions, s->cond->first_latent + k * frame,
+               (size_t)frame * sizeof *latents);
+}
+
+int kn_wan_sample(kn_wan_model *m, kn_run *r, const kn_wan_text *text, const kn_wan_condition *cond,
+                  float *latents, const int64_t dims[4], kn_err *err)
+{
+    sampler s = {.m = m, .r = r, .text = text, .cond = cond, .t = dims[1], .h = dims[2], .w = dims[3]};
+    kn_scheduler_config sc = m->scheduler;
+    kn_scheduler *scheduler = NULL;
+    sc.name = r->rq->scheduler;
+    sc.flow_shift = r->rq->flow_shift;
+    int64_t n = dims[0] * dims[1] * dims[2] * dims[3];
+    kn_phase_begin(r, KN_PHASE_SAMPLE, "", r->rq->steps);
+    int rc = sampler_init(&s, err);
+    if (!rc)
+        rc = kn_scheduler_new(&sc, (int)r->rq->steps, n, &scheduler, err);
+    if (!rc && r->trace) {
+        float sigmas[KN_LIMIT_STEPS + 1];
+        for (int i = 0; i <= scheduler->n_steps; i++)
+            sigmas[i] = (float)scheduler->sigmas[i];
+        r->trace(r->trace_ud, "sched.sigmas", sigmas, 1, (const int64_t[]){scheduler->n_steps + 1});
+        for (int i = 0; i < scheduler->n_steps; i++)
+            sigmas[i] = (float)scheduler->timesteps[i];
+        r->trace(r->trace_ud, "sched.timesteps", sigmas, 1, (const int64_t[]){scheduler->n_steps});
+    }
+    kn_denoise d = {.scheduler = scheduler,
+                    .latents = latents,
+                    .n = n,
+                    .cfg = text->uncond != NULL,
+                    .ud = &s,
+                    .predict = predict,
+                    .stage = stage,
+                    .enter = enter};
+    if (!rc)
+        rc = kn_denoise_run(r, &d, err);
+    unload(&s);
+    restore_first_frame(&s, latents);
+    kn_phase_end(r);
+    kn_scheduler_free(scheduler);
+    free(s.input);
+    free(s.velocity);
+    free(s.token_timestep);
+    free(s.control_scale);
+    return rc;
+}
