@@ -24,8 +24,8 @@ static int open_golden(void **state)
     assert_non_null(g);
     size_t size;
     kn_err err;
-    assert_int_equal(kn_file_read(KN_FIXTURES "/torch-rng/golden.safetensors", 1 << 20, &g->data, &size, &err),
-                     0);
+    assert_int_equal(
+        kn_file_read(KN_FIXTURES "/torch-rng/golden.safetensors", 1 << 20, &g->data, &size, &err), 0);
     uint64_t n;
     memcpy(&n, g->data, sizeof n);
     assert_int_equal(kn_json_parse(g->data + 8, (size_t)n, "golden", &g->header, &err), 0);
