@@ -21,9 +21,11 @@ typedef struct kn_entry {
     int64_t dims[KN_ENTRY_MAX_DIMS]; /* outermost first (GGUF's order is turned round) */
     const void *data;                /* in the map; NULL in a random checkpoint */
     size_t bytes;
-    const char *file;                /* for messages */
-    const struct kn_entry *scale;    /* fp8: `<module>.scale_weight` / `weight_scale` / ...; NULL = 1 */
-    bool used;                       /* set by the loader; see kn_loader_finish */
+    const char *file; /* for messages */
+    /* fp8: the entry that multiplies it (`<module>.scale_weight` or `weight_scale`), of one element or one a row;
+     * NULL = 1. Scales, and markers such as `scaled_fp8`, are not listed among a checkpoint's entries. */
+    const struct kn_entry *scale;
+    bool used; /* set by the loader; see kn_loader_finish */
 } kn_entry;
 
 typedef struct kn_checkpoint kn_checkpoint;
@@ -31,8 +33,10 @@ typedef struct kn_checkpoint kn_checkpoint;
 /* variant: NULL, or e.g. "fp16". Prefers safetensors. */
 int kn_checkpoint_open(const char *path, const char *variant, kn_checkpoint **ret, kn_err *err);
 /* From memory (fuzzing, embedded files); data must outlive it. */
-int kn_checkpoint_open_memory(const void *data, size_t size, const char *origin, kn_checkpoint **ret, kn_err *err);
-/* Any name of any shape exists, with normal values scaled to keep activations finite: benchmarks at real sizes. */
+int kn_checkpoint_open_memory(const void *data, size_t size, const char *origin, kn_checkpoint **ret,
+                              kn_err *err);
+/* Any name of any shape exists, with normal values scaled to keep activations finite: benchmarks at real sizes.
+ * It lists no entries; the loader asks it for values (tensor/checkpoint_random.h). */
 int kn_checkpoint_random(uint64_t seed, kn_checkpoint **ret, kn_err *err);
 void kn_checkpoint_close(kn_checkpoint *ck);
 
@@ -40,7 +44,8 @@ bool kn_checkpoint_is_random(const kn_checkpoint *ck);
 int kn_checkpoint_count(const kn_checkpoint *ck);
 kn_entry *kn_checkpoint_at(kn_checkpoint *ck, int i);
 kn_entry *kn_checkpoint_find(kn_checkpoint *ck, const char *name); /* NULL if absent */
-const char *kn_checkpoint_meta(const kn_checkpoint *ck, const char *key); /* safetensors __metadata__, GGUF strings */
+/* safetensors __metadata__; GGUF strings, and its numbers as decimal text. NULL if absent. */
+const char *kn_checkpoint_meta(const kn_checkpoint *ck, const char *key);
 uint64_t kn_checkpoint_bytes(const kn_checkpoint *ck);
 const char *kn_checkpoint_path(const kn_checkpoint *ck); /* as opened */
 
