@@ -37,6 +37,15 @@ static kn_tensor load_norm(kn_loader *l, const kn_t5_config *f)
     return kn_load_vector(l, "encoder.final_layer_norm.weight", 1, &f->d_model, 0);
 }
 
+/* Rows are gathered from the embedding table when prompts come; until then nothing else would say it is ours. */
+static void claim_table(kn_loader *l)
+{
+    kn_entry *e =
+        l->err.code || kn_checkpoint_is_random(l->ck) ? NULL : kn_checkpoint_find(l->ck, "shared.weight");
+    if (e)
+        e->used = true;
+}
+
 void kn_t5_load(kn_t5 *m, const kn_t5_config *config, kn_loader *l)
 {
     *m = (kn_t5){.config = *config, .blocks = kn_calloc((size_t)config->n_layers, sizeof *m->blocks)};
@@ -47,6 +56,7 @@ void kn_t5_load(kn_t5 *m, const kn_t5_config *config, kn_loader *l)
     for (int i = 0; i < config->n_layers; i++)
         load_block(l, config, i, &m->blocks[i]);
     m->norm = load_norm(l, config);
+    claim_table(l);
 }
 
 void kn_t5_done(kn_t5 *m)

@@ -247,6 +247,5 @@ kn_tensor kn_wan_transformer_forward(kn_ctx *c, const kn_wan_transformer *m, con
     kn_trace_tensor(in->trace, x, "dit.patch");
     run_blocks(c, m, &pass, in, x);
     kn_tensor y = unpatchify(c, f, head(c, m, &pass, x, temb), grid);
-    kn_trace_tensor(in->trace, y, "dit.out");
     return kn_scope_close(c, scope, y);
 }
