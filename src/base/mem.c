@@ -7,7 +7,10 @@
 
 void *kn_calloc(size_t n, size_t size)
 {
-    return calloc(n ? n : 1, size ? size : 1);
+    size_t bytes;
+    if (kn_mul_overflows(n, size, &bytes))
+        return NULL;
+    return calloc(bytes ? bytes : 1, 1);
 }
 
 void *kn_realloc_array(void *p, size_t n, size_t size)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "tensor/dequant.h"
 
 typedef struct dtype_info {
     const char *name;
@@ -128,6 +129,6 @@ void kn_dtype_to_f32(kn_dtype t, const void *src, float *dst, int64_t n)
         decode_e5m2(src, dst, n);
         return;
     default:
-        KN_ASSERT(!"a plain type");
+        kn_dequant_block_row(t, src, dst, n);
     }
 }

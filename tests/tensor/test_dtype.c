@@ -136,12 +136,29 @@ static void test_unaligned_sources(void **state)
     kn_dtype_to_f32(KN_F32, NULL, NULL, 0);
 }
 
+/* The decoding itself is tested with dequant.c. */
+static void test_block_types_are_decoded(void **state)
+{
+    (void)state;
+    unsigned char block[34] = {0x00, 0x38}; /* q8_0: scale 0.5 in f16, 32 signed bytes */
+    float out[32];
+    for (int i = 0; i < 32; i++)
+        block[2 + i] = (unsigned char)(i - 16);
+    kn_dtype_to_f32(KN_Q8_0, block, out, 32);
+    for (int i = 0; i < 32; i++)
+        assert_value(out[i], 0.5 * (i - 16), (unsigned)i);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names_and_sizes),  cmocka_unit_test(test_every_f16),
-        cmocka_unit_test(test_every_f8),         cmocka_unit_test(test_bf16_both_ways),
-        cmocka_unit_test(test_integers_and_f64), cmocka_unit_test(test_unaligned_sources),
+        cmocka_unit_test(test_names_and_sizes),
+        cmocka_unit_test(test_every_f16),
+        cmocka_unit_test(test_every_f8),
+        cmocka_unit_test(test_bf16_both_ways),
+        cmocka_unit_test(test_integers_and_f64),
+        cmocka_unit_test(test_unaligned_sources),
+        cmocka_unit_test(test_block_types_are_decoded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
