@@ -45,28 +45,35 @@ int kn_dtype_from_name(const char *name, kn_dtype *ret)
     return -1;
 }
 
-/* A small float of `n_exp` exponent and `n_man` mantissa bits to float32; every such value is exact in float32.
- * has_inf: the largest exponent holds infinities and NaNs (IEEE); otherwise only the all-ones pattern is NaN. */
-static float small_float(uint32_t bits, int n_exp, int n_man, bool has_inf)
+static inline float from_bits(uint32_t u)
 {
-    uint32_t sign = bits >> (n_exp + n_man) << 31;
-    uint32_t exp_max = (1u << n_exp) - 1, man_max = (1u << n_man) - 1;
-    uint32_t e = bits >> n_man & exp_max, m = bits & man_max;
-    int bias = (1 << (n_exp - 1)) - 1;
     union {
         uint32_t u;
         float f;
-    } v;
-    if (e == exp_max && (has_inf || m == man_max)) {
-        v.u = sign | 0x7f800000u | m << (23 - n_man);
-    } else if (e == 0) {
-        v.u = (uint32_t)(127 + 1 - bias - n_man) << 23; /* the value of the lowest mantissa bit */
-        v.f *= (float)m;
-        v.u |= sign;
-    } else {
-        v.u = sign | (e + 127u - (uint32_t)bias) << 23 | m << (23 - n_man);
-    }
+    } v = {u};
     return v.f;
+}
+
+/* A small float of `n_exp` exponent and `n_man` mantissa bits to float32; every such value is exact in float32.
+ * has_inf: the largest exponent holds infinities and NaNs (IEEE); otherwise only the all-ones pattern is NaN.
+ * All three cases are computed and one is picked by masks, so that the loops over it become vector code. */
+static inline float small_float(uint32_t bits, int n_exp, int n_man, bool has_inf)
+{
+    const uint32_t exp_max = (1u << n_exp) - 1, mag_max = (1u << (n_exp + n_man)) - 1;
+    const uint32_t rebias = 127u - ((1u << (n_exp - 1)) - 1), tiny = (rebias + 1)
+                                                                     << 23; /* smallest normal value */
+    uint32_t sign = bits >> (n_exp + n_man) << 31, mag = (bits & mag_max) << (23 - n_man);
+    uint32_t e = bits >> n_man & exp_max;
+    uint32_t normal = mag + (rebias << 23);
+    uint32_t special = mag | 0x7f800000u;
+    union {
+        float f;
+        uint32_t u;
+    } subnormal = {from_bits(mag | tiny) - from_bits(tiny)};
+    uint32_t pick_special = -(uint32_t)(has_inf ? e == exp_max : (bits & mag_max) == mag_max);
+    uint32_t pick_subnormal = -(uint32_t)(e == 0), pick_normal = ~(pick_special | pick_subnormal);
+    return from_bits(sign | (special & pick_special) | (subnormal.u & pick_subnormal) |
+                     (normal & pick_normal));
 }
 
 /* Sources may lie unaligned in a file. */
