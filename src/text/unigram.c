@@ -65,6 +65,8 @@ static double piece_score(const kn_unigram *m, int32_t id, size_t size)
     return p->score;
 }
 
+/* Log-probabilities that sum to the same value are told apart by rounding alone: SentencePiece 0.2 adds in float
+ * (0.1 compared the unrounded double), the tokenizers library in double. */
 static double add_scores(const kn_unigram *m, double a, double b, bool user_defined)
 {
     return m->rules.sentencepiece && !user_defined ? (double)((float)a + (float)b) : a + b;
