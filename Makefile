@@ -46,7 +46,7 @@ test-asan:
 	@ctest --preset dev -j $(JOBS)
 
 test-tsan:
-	@tools/setup.sh test
+	@tools/setup.sh tsan
 	$(call configure,tsan,build-tsan)
 	@cmake --build build-tsan -j $(JOBS)
 	@ctest --preset tsan -j $(JOBS)

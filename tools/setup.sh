@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs exactly what is missing on Debian 12+ and Ubuntu 24.04+, and says what.
 #
-#   tools/setup.sh build|test|fuzz|check...     NO_INSTALL=1: name what is missing and fail
+#   tools/setup.sh build|test|tsan|fuzz|check...     NO_INSTALL=1: name what is missing and fail
 #
 # It looks for the tools and libraries themselves, not for packages, so that self-built ones count. When nothing
 # is missing it costs a few milliseconds: every `make` target that builds may call it first.
@@ -64,6 +64,12 @@ group_clang() {
     need libomp-dev clang_file include/omp.h
 }
 
+group_tsan() {
+    group_test
+    group_clang
+    need libclang-rt-dev clang_file "libclang_rt.tsan-$(uname -m).a"
+}
+
 group_fuzz() {
     group_test
     group_clang
@@ -80,9 +86,9 @@ group_check() {
 [ $# -gt 0 ] || set -- build
 for group in "$@"; do
     case $group in
-    build | test | fuzz | check) "group_$group" ;;
+    build | test | tsan | fuzz | check) "group_$group" ;;
     *)
-        echo "setup: unknown group '$group', expected build, test, fuzz or check" >&2
+        echo "setup: unknown group '$group', expected build, test, tsan, fuzz or check" >&2
         exit 2
         ;;
     esac
