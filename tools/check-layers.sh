@@ -10,7 +10,7 @@ BEGIN {
     allowed["tensor"] = "base tensor"
     allowed["text"] = "base text"
     allowed["media"] = "base media"
-    allowed["engine"] = "base tensor media text engine"
+    allowed["engine"] = "base tensor media text engine kinora"
     allowed["models"] = "base tensor media text engine models"
     allowed["cli"] = "base tensor media text engine models cli kinora"
     allowed["kinora"] = "kinora"
