@@ -46,7 +46,7 @@ kn_tensor kn_conv(kn_ctx *c, kn_tensor x, const kn_weight *w, const kn_conv_opts
 typedef struct kn_attention_opts {
     float scale;        /* multiplies q k^T; 0 means 1/sqrt(head size) */
     bool causal;        /* query i sees keys 0 .. i + (nk - nq) */
-    kn_tensor bias;     /* null, or f32 [heads or 1, nq, nk], added to the scaled scores */
+    kn_tensor bias;     /* null, or f32 [heads or 1, nq or 1, nk], added to the scaled scores */
     kn_tensor rel_bias; /* null, or f32 [heads, 2R+1]: bias by clamp(key - query, -R, R) (T5 buckets unrolled) */
 } kn_attention_opts;
 

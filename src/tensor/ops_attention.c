@@ -35,11 +35,11 @@ static bool check_biases(kn_ctx *c, const kn_attention_opts *o, int n_heads, int
 {
     const kn_tensor b = o->bias, r = o->rel_bias;
     char shape[KN_SHAPE_STR];
-    if (!kn_is_null(b) && !(b.n_dims == 3 && b.dims[0] == 1) &&
-        !kn_op_is(c, "attention", "bias", b, KN_F32, KN_DIMS(n_heads, nq, nk)))
-        return false;
-    if (!kn_is_null(b) && !kn_op_is(c, "attention", "bias", b, KN_F32, KN_DIMS(b.dims[0], nq, nk)))
-        return false;
+    if (!kn_is_null(b)) {
+        bool by_key = b.n_dims == 3 && b.dims[1] == 1, for_all = b.n_dims == 3 && b.dims[0] == 1;
+        if (!kn_op_is(c, "attention", "bias", b, KN_F32, KN_DIMS(for_all ? 1 : n_heads, by_key ? 1 : nq, nk)))
+            return false;
+    }
     if (!kn_is_null(r) &&
         (r.dtype != KN_F32 || r.n_dims != 2 || r.dims[0] != n_heads || r.dims[1] % 2 != 1)) {
         kn_ctx_fail(c, KN_EINTERNAL, "attention: relative bias is %s, expected [%d, 2R + 1] f32",

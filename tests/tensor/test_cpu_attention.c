@@ -5,9 +5,10 @@ typedef struct setup {
     int64_t batch, nq, nk, d;
     int heads, kv_heads;
     bool causal, rel;
-    int bias_heads; /* 0: none */
-    float scale;    /* 0: 1/sqrt(d) */
-    double reach;   /* deviation of q; large values make sharp rows */
+    int bias_heads;   /* 0: none */
+    bool bias_by_key; /* one row of biases for all queries */
+    float scale;      /* 0: 1/sqrt(d) */
+    double reach;     /* deviation of q; large values make sharp rows */
 } setup;
 
 typedef struct problem {
@@ -28,8 +29,9 @@ static double logit(const problem *p, int64_t b, int64_t h, int64_t i, int64_t j
         dot += check_get(a->q, ((b * s->nq + i) * s->heads + h) * s->d + c) *
                check_get(a->k, ((b * s->nk + j) * s->kv_heads + kv) * s->d + c);
     dot *= (double)a->opts.scale;
+    int64_t bias_head = s->bias_heads > 1 ? h : 0;
     if (s->bias_heads)
-        dot += check_get(a->opts.bias, ((s->bias_heads > 1 ? h : 0) * s->nq + i) * s->nk + j);
+        dot += check_get(a->opts.bias, (s->bias_by_key ? bias_head : bias_head * s->nq + i) * s->nk + j);
     if (s->rel) {
         int64_t n = a->opts.rel_bias.dims[1], r = n / 2, o = j - i;
         dot += check_get(a->opts.rel_bias, h * n + (o < -r ? -r : o > r ? r : o) + r);
@@ -77,7 +79,8 @@ static problem make(setup s, kn_dtype in, kn_dtype out)
     a->opts.scale = s.scale != 0 ? s.scale : 1 / sqrtf((float)s.d);
     a->opts.causal = s.causal;
     if (s.bias_heads)
-        a->opts.bias = check_random_tensor(KN_F32, 3, (int64_t[]){s.bias_heads, s.nq, s.nk}, 6, 0, 1);
+        a->opts.bias = check_random_tensor(
+            KN_F32, 3, (int64_t[]){s.bias_heads, s.bias_by_key ? 1 : s.nq, s.nk}, 6, 0, 1);
     if (s.rel)
         a->opts.rel_bias = check_random_tensor(KN_F32, 2, (int64_t[]){s.heads, 2 * 20 + 1}, 7, 0, 1);
     return p;
@@ -167,6 +170,8 @@ static void test_masks_and_biases(void **state)
         s.causal = i % 2;
         s.bias_heads = i / 2 % 3 == 0 ? 0 : i / 2 % 3 == 1 ? 1 : 3;
         s.rel = i >= 6;
+        compare_types(s);
+        s.bias_by_key = s.bias_heads > 0;
         compare_types(s);
         s.nq = 19;
         compare_types(s);

@@ -258,6 +258,20 @@ static void add_relative(const kn_attention_shape *s, int64_t head, int64_t q0, 
     }
 }
 
+/* scores = scores * factor + bias * log2(e), the bias being the same for all queries. */
+static void add_keys(const kn_attention_shape *s, int64_t head, int n, int64_t key0, int64_t n_keys,
+                     float factor, float *scores)
+{
+    kn_tensor bias = s->args->opts.bias;
+    const float *from = (const float *)bias.data + (bias.dims[0] > 1 ? head : 0) * s->nk + key0;
+    for (int64_t j = 0; j < n_keys && key0 + j < s->nk; j++) {
+        for (int i = 0; i < n; i += VL) {
+            float *at = scores + j * n + i;
+            v_store(at, v_fma(v_load(at), v_set1(factor), v_set1(from[j] * LOG2E)));
+        }
+    }
+}
+
 /* scores = scores * factor + bias * log2(e) */
 static void add_table(const kn_attention_shape *s, int64_t head, int64_t q0, int n, int64_t key0,
                       int64_t n_keys, float factor, float *scores)
@@ -292,7 +306,9 @@ static void add_biases(const kn_attention_shape *s, int64_t head, int64_t q0, in
         add_relative(s, head, q0, n, key0, n_keys, factor, scores);
         factor = 1.0f;
     }
-    if (o->bias.data)
+    if (o->bias.data && o->bias.dims[1] == 1 && s->nq > 1)
+        add_keys(s, head, n, key0, n_keys, factor, scores);
+    else if (o->bias.data)
         add_table(s, head, q0, n, key0, n_keys, factor, scores);
 }
 
