@@ -13,7 +13,9 @@ int kn_ck_read(kn_checkpoint *ck, const unsigned char *data, size_t size, const 
 {
     if (size >= 4 && !memcmp(data, "GGUF", 4))
         return kn_gguf_read(ck, data, size, file, err);
-    if (size >= 4 && (!memcmp(data, "PK\x03\x04", 4) || !memcmp(data, "\x80\x02", 2)))
+    /* A safetensors header of 640 bytes begins like a pickle: the brace behind its length tells them apart. */
+    bool has_header = size > 8 && data[8] == '{';
+    if (!has_header && size >= 4 && (!memcmp(data, "PK\x03\x04", 4) || !memcmp(data, "\x80\x02", 2)))
         return kn_fail(
             err, KN_EUNSUPPORTED,
             "%s is a pickled PyTorch file, which can run code when read; expected safetensors or GGUF", file);
