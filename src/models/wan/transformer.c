@@ -1,5 +1,6 @@
 #include "models/wan/transformer.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -109,6 +110,19 @@ static kn_tensor project_time(kn_ctx *c, const kn_wan_transformer *m, kn_tensor 
     kn_trace_tensor(trace, p, "dit.time_proj");
     p = kn_permute(c, kn_reshape(c, p, KN_DIMS(n, KN_WAN_MODS, dim)), (const int[]){1, 0, 2});
     return kn_scope_close(c, scope, p);
+}
+
+/* Softmax weights of n equal keys add up: one key whose score is raised by log n.  f32 [1, 1, n_text]. */
+static kn_tensor text_bias(kn_ctx *c, const kn_wan_context *context)
+{
+    int64_t n = context->text.dims[0];
+    float *bias = kn_calloc((size_t)n, sizeof *bias);
+    if (!bias)
+        return kn_ctx_fail(c, KN_ENOMEM, "no memory for %lld text tokens", (long long)n);
+    bias[n - 1] = logf((float)context->n_equal);
+    kn_tensor t = kn_from_f32(c, KN_F32, KN_DIMS(1, 1, n), bias);
+    free(bias);
+    return t;
 }
 
 /* [frames, height, width, channels] -> f32 [tokens, dim]. */
@@ -239,6 +253,8 @@ kn_tensor kn_wan_transformer_forward(kn_ctx *c, const kn_wan_transformer *m, con
     kn_wan_pass pass = {.config = f, .context = in->context, .rope = in->rope, .trace = in->trace};
     if (in->token_timestep)
         pass.row_group = kn_from_host(c, KN_I32, KN_DIMS(n_tokens), in->token_timestep);
+    if (in->context->n_equal > 1)
+        pass.text_bias = text_bias(c, in->context);
     trace_rope(c, in->trace, in->rope);
     kn_tensor temb = embed_time(c, m, in->timesteps, in->n_timesteps);
     kn_trace_tensor(in->trace, temb, "dit.temb");

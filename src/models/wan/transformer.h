@@ -78,11 +78,14 @@ typedef struct kn_wan_kv {
 typedef struct kn_wan_context {
     kn_tensor text;  /* [n_text, dim] */
     kn_tensor image; /* [n_image, dim]; null without a picture */
-    kn_wan_kv *kv;   /* NULL, or one for each block and then each VACE block */
+    /* The last row of `text` stands for this many equal ones (0: for itself).  The reference pads prompts with zero
+     * rows and attends to them all: one row counted often gives the same, for a fraction of the work. */
+    int n_equal;
+    kn_wan_kv *kv; /* NULL, or one for each block and then each VACE block */
 } kn_wan_context;
 
-/* text: [n_text, text_dim], f32 or bf16 (the pipeline pads to 512 rows with zeros, which are attended to as the
- * reference does); image: [n_image, image_dim] (two pictures: one behind the other), null without.  Tensors belong to
+/* text: [n_text, text_dim], f32 or bf16, padded as the pipeline says (Wan: zero rows up to 512, or one of them and
+ * n_equal set afterwards); image: [n_image, image_dim] (two pictures: one behind the other), null without.  Tensors belong to
  * the current scope.  trace may be NULL: dit.text, dit.image. */
 void kn_wan_context_init(kn_ctx *c, const kn_wan_transformer *m, kn_tensor text, kn_tensor image,
                          const kn_trace *trace, kn_wan_context *ret);

@@ -93,7 +93,8 @@ static void cross_attention(kn_ctx *c, const kn_wan_pass *p, const kn_wan_block 
     kn_tensor q = project_normed(c, f, h, a->q, a->norm_q, NULL);
     kn_free(c, &h);
     kn_wan_kv kv = p->context->kv ? p->context->kv[index] : kn_wan_block_kv(c, f, b, p->context);
-    kn_tensor o = kn_attention(c, q, kv.k, kv.v, f->n_heads, f->n_heads, NULL, c->act);
+    kn_attention_opts opts = {.bias = p->text_bias};
+    kn_tensor o = kn_attention(c, q, kv.k, kv.v, f->n_heads, f->n_heads, &opts, c->act);
     if (f->image_dim) {
         kn_tensor i = kn_attention(c, q, kv.k_image, kv.v_image, f->n_heads, f->n_heads, NULL, c->act);
         kn_add(c, o, i, 1);

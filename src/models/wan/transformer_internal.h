@@ -13,6 +13,7 @@ typedef struct kn_wan_pass {
     const kn_rope *rope;
     kn_tensor time_proj; /* f32 [6, timesteps, dim] */
     kn_tensor row_group; /* i32 [tokens], or null */
+    kn_tensor text_bias; /* f32 [1, 1, n_text]: how often each key counts, or null */
     const kn_trace *trace;
 } kn_wan_pass;
 
