@@ -229,10 +229,7 @@ static void pack(const kn_attention_shape *s, int64_t batch, int64_t kv_head, in
     pack_v(s, at, row, key0, n_keys, v + key0 / KN_PAIR * s->v_channels);
 }
 
-/* ---- softmax ---- */
-
-/* Scores are turned to base 2, so that e^x costs no multiplication. */
-static const float LOG2E = 1.44269504f;
+/* ---- softmax, in base 2: e^x costs no multiplication ---- */
 
 /* The running maximum starts here, not at -inf: the difference of two -inf is no number. */
 static const float LOWEST = -1e30f;
@@ -337,9 +334,10 @@ KN_INLINE vf exp2_negative(vf x)
                               0.05550327227f, 0.009618056679f, 0.001340042818f,
                               1.546144470e-4f};
 #endif
-    vf t = v_max(v_set1(V_LDEXP_MIN), x), n = v_round(t);
+    const vf lowest = v_set1(V_LDEXP_WIDE ? -200.0f : -126.0f);
+    vf t = v_max(lowest, x), n = v_round(t);
     vf p = v_ldexp(v_poly(t - n, c, sizeof c / sizeof *c), n);
-    return V_LDEXP_MIN < -150 ? p : v_select(v_lt(x, v_set1(V_LDEXP_MIN)), v_set1(0), p);
+    return V_LDEXP_WIDE ? p : v_select(v_lt(x, lowest), v_set1(0), p);
 }
 
 KN_INLINE void store_p(float *p, int64_t key, int n, int lane, vf first, vf second)

@@ -72,7 +72,7 @@ static int64_t group_blocks(const kn_norm_args *a)
 size_t kn_cpu_group_norm_workspace(kn_device *dev, const kn_norm_args *a)
 {
     (void)dev;
-    return (size_t)(group_blocks(a) * a->n_groups * 2) * sizeof(double) +
+    return (size_t)(group_blocks(a) * last_dim(a->x) * 2) * sizeof(double) +
            (size_t)(2 * last_dim(a->x)) * sizeof(float);
 }
 
@@ -104,13 +104,15 @@ static void group_finish(const kn_group_job *job, int64_t n_blocks)
     for (int g = 0; g < a->n_groups; g++) {
         double count = 0, mean = 0, squares = 0;
         for (int64_t b = 0; b < n_blocks; b++) {
-            int64_t rows = job->n_rows - b * job->block_rows;
-            double n = (double)((rows < job->block_rows ? rows : job->block_rows) * per);
-            const double *s = job->stats + (b * a->n_groups + g) * 2;
-            double delta = s[0] - mean;
-            mean += delta * n / (count + n);
-            squares += s[1] + delta * delta * count * n / (count + n);
-            count += n;
+            int64_t left = job->n_rows - b * job->block_rows;
+            double n = (double)(left < job->block_rows ? left : job->block_rows);
+            for (int64_t c = g * per; c < (g + 1) * per; c++) {
+                const double *s = job->stats + (b * job->n_channels + c) * 2;
+                double delta = s[0] - mean;
+                mean += delta * n / (count + n);
+                squares += s[1] + delta * delta * count * n / (count + n);
+                count += n;
+            }
         }
         double r = 1.0 / sqrt(squares / count + (double)a->eps);
         for (int64_t c = g * per; c < (g + 1) * per; c++) {
@@ -125,7 +127,7 @@ int kn_cpu_group_norm(kn_device *dev, const kn_norm_args *a, kn_err *err)
     (void)err;
     int64_t n = last_dim(a->x), n_blocks = group_blocks(a);
     double *stats = a->workspace;
-    float *channels = (float *)(stats + n_blocks * a->n_groups * 2);
+    float *channels = (float *)(stats + n_blocks * n * 2);
     kn_group_job job = {a, kn_numel(a->x) / n, n, group_block_rows(n), stats, channels, channels + n};
     group_task task = {&job, KN_PICK_KERNELS(kn_norm_kernels, kn_cpu_isa_of(dev))};
     kn_parallel_for(n_blocks, 1, run_group_stats, &task);

@@ -16,11 +16,13 @@ KN_INLINE float piece_sum(const void *x, bool bf16, int64_t at, int64_t n, float
             acc[j] = square ? v_fma(d, d, acc[j]) : acc[j] + d;
         }
     }
-    for (; i < n; i += VL) {
-        int m = n - i < VL ? (int)(n - i) : VL;
-        vf d = v_get_n(x, bf16, at + i, m) - s;
-        d = m < VL ? v_first(d, m) : d;
+    for (; i + VL <= n; i += VL) {
+        vf d = v_get(x, bf16, at + i) - s;
         acc[0] = square ? v_fma(d, d, acc[0]) : acc[0] + d;
+    }
+    if (i < n) {
+        vf d = v_first(v_get_n(x, bf16, at + i, (int)(n - i)) - s, (int)(n - i));
+        acc[1] = square ? v_fma(d, d, acc[1]) : acc[1] + d;
     }
     return v_sum((acc[0] + acc[1]) + (acc[2] + acc[3]));
 }
@@ -130,19 +132,35 @@ static void scale_and_rotate(const kn_norm_job *job, void *out, const void *x, i
     }
 }
 
+/* Rows are taken a few at a time, sums first: the sums of one row are a chain of dependent instructions that would
+ * leave a narrow row's few vectors waiting. */
 KN_INLINE void rms_rows(const kn_norm_job *job, int64_t begin, int64_t end, bool x_bf16, bool out_bf16)
 {
+    enum { TOGETHER = 16, TOGETHER_ELEMENTS = 4096 };
     const kn_norm_args *a = job->args;
-    int64_t n = job->n_channels;
-    for (int64_t row = begin; row < end; row++) {
-        const void *x = (const char *)a->x.data + (size_t)(row * n) * (x_bf16 ? 2 : 4);
-        void *out = (char *)a->out.data + (size_t)(row * n) * (out_bf16 ? 2 : 4);
-        float ms = (float)(row_sum(x, x_bf16, n, 0.0f, true) / (double)n);
-        float r = 1.0f / sqrtf(ms + a->eps);
-        if (a->rope)
-            scale_and_rotate(job, out, x, row, r, a->gamma.data);
-        else
-            scale_row(out, out_bf16, x, x_bf16, n, r, a->gamma.data, a->act);
+    int64_t n = job->n_channels, step = TOGETHER_ELEMENTS / n;
+    step = step < 1 ? 1 : step > TOGETHER ? TOGETHER : step;
+    for (int64_t first = begin; first < end; first += step) {
+        int rows = (int)(end - first < step ? end - first : step);
+        const char *x = (const char *)a->x.data + (size_t)(first * n) * (x_bf16 ? 2 : 4);
+        char *out = (char *)a->out.data + (size_t)(first * n) * (out_bf16 ? 2 : 4);
+        float r[TOGETHER];
+        for (int i = 0; i < rows; i++) {
+            double squares = row_sum(x + (size_t)(i * n) * (x_bf16 ? 2 : 4), x_bf16, n, 0.0f, true);
+            r[i] = 1.0f / sqrtf((float)(squares / (double)n) + a->eps);
+        }
+        for (int i = 0; i < rows; i++) {
+            const void *from = x + (size_t)(i * n) * (x_bf16 ? 2 : 4);
+            void *to = out + (size_t)(i * n) * (out_bf16 ? 2 : 4);
+            if (a->rope)
+                scale_and_rotate(job, to, from, first + i, r[i], a->gamma.data);
+            else if (a->act == KN_ACT_SILU)
+                scale_row(to, out_bf16, from, x_bf16, n, r[i], a->gamma.data, KN_ACT_SILU);
+            else if (a->act == KN_ACT_NONE)
+                scale_row(to, out_bf16, from, x_bf16, n, r[i], a->gamma.data, KN_ACT_NONE);
+            else
+                scale_row(to, out_bf16, from, x_bf16, n, r[i], a->gamma.data, a->act);
+        }
     }
 }
 
@@ -223,33 +241,42 @@ static void layer(const kn_norm_job *job, int64_t begin, int64_t end)
 
 /* ---- group norm ---- */
 
-/* Mean and squared deviations of each group over the rows of a block: two passes while the block is in cache. */
+/* Mean and squared deviations of up to VL channels over rows [0, n_rows): two passes while the rows are in cache. */
+KN_INLINE void channel_stats(const void *x, bool bf16, int64_t stride, int64_t n_rows, int n, double *stats)
+{
+    vf sum = v_set1(0), squares = v_set1(0);
+    for (int64_t row = 0; row < n_rows; row++)
+        sum = sum + v_get_n(x, bf16, row * stride, n);
+    vf mean = sum / v_set1((float)n_rows);
+    for (int64_t row = 0; row < n_rows; row++) {
+        vf d = v_get_n(x, bf16, row * stride, n) - mean;
+        squares = v_fma(d, d, squares);
+    }
+    float m[VL], s[VL];
+    v_store(m, mean);
+    v_store(s, squares);
+    for (int i = 0; i < n; i++) {
+        stats[2 * i] = (double)m[i];
+        stats[2 * i + 1] = (double)s[i];
+    }
+}
+
 static void group_stats(const kn_group_job *job, int64_t begin_block, int64_t end_block)
 {
     const kn_norm_args *a = job->args;
-    int64_t n = job->n_channels, per = n / a->n_groups;
+    int64_t n = job->n_channels;
     bool bf16 = a->x.dtype == KN_BF16;
-    size_t size = bf16 ? 2 : 4;
     for (int64_t block = begin_block; block < end_block; block++) {
-        int64_t lo = block * job->block_rows;
-        int64_t hi = lo + job->block_rows < job->n_rows ? lo + job->block_rows : job->n_rows;
-        for (int g = 0; g < a->n_groups; g++) {
-            const char *x = (const char *)a->x.data + (size_t)(g * per) * size;
-            double sum = 0, squares = 0;
-            for (int64_t row = lo; row < hi; row++) {
-                const void *at = x + (size_t)(row * n) * size;
-                sum += bf16 ? row_sum(at, true, per, 0, false) : row_sum(at, false, per, 0, false);
-            }
-            double mean = sum / (double)((hi - lo) * per);
-            float mu = (float)mean;
-            for (int64_t row = lo; row < hi; row++) {
-                const void *at = x + (size_t)(row * n) * size;
-                squares +=
-                    (double)(bf16 ? row_sum(at, true, per, mu, true) : row_sum(at, false, per, mu, true));
-            }
-            double *stats = job->stats + (block * a->n_groups + g) * 2;
-            stats[0] = mean;
-            stats[1] = squares;
+        int64_t row = block * job->block_rows, left = job->n_rows - row;
+        int64_t rows = left < job->block_rows ? left : job->block_rows;
+        for (int64_t c = 0; c < n; c += VL) {
+            int m = n - c < VL ? (int)(n - c) : VL;
+            const char *x = (const char *)a->x.data + (size_t)(row * n + c) * (bf16 ? 2 : 4);
+            double *stats = job->stats + (block * n + c) * 2;
+            if (bf16)
+                channel_stats(x, true, n, rows, m, stats);
+            else
+                channel_stats(x, false, n, rows, m, stats);
         }
     }
 }

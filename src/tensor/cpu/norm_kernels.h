@@ -18,7 +18,7 @@ typedef struct kn_norm_job {
 typedef struct kn_group_job {
     const kn_norm_args *args;
     int64_t n_rows, n_channels, block_rows;
-    double *stats;       /* [blocks, groups, 2]: mean and sum of squared deviations */
+    double *stats;       /* [blocks, channels, 2]: mean and sum of squared deviations */
     float *mean, *scale; /* [channels] */
 } kn_group_job;
 

@@ -101,12 +101,17 @@ KN_INLINE vf v_round(vf a)
     return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 
-/* a * 2^n, n whole, V_LDEXP_MIN <= n <= 127. */
-#define V_LDEXP_MIN -126.0f
+/* a * 2^n, n whole, -126 <= n <= 127. */
+#define V_LDEXP_WIDE 0
 KN_INLINE vf v_ldexp(vf a, vf n)
 {
     __m256i e = _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23);
     return a * _mm256_castsi256_ps(e);
+}
+
+KN_INLINE vf v_reciprocal(vf a)
+{
+    return v_set1(1.0f) / a;
 }
 
 KN_INLINE vmask v_lt(vf a, vf b)

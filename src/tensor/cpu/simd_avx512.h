@@ -100,11 +100,18 @@ KN_INLINE vf v_round(vf a)
     return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 
-/* a * 2^n, n whole, V_LDEXP_MIN <= n <= 127 at least; 0 at the lower end. */
-#define V_LDEXP_MIN -200.0f
+/* a * 2^n for any whole n: results overflow to inf and underflow to 0. */
+#define V_LDEXP_WIDE 1
 KN_INLINE vf v_ldexp(vf a, vf n)
 {
     return _mm512_scalef_ps(a, n);
+}
+
+/* 1/a, |a| < 2^126, by one Newton step from 14 bits; above, 0 or nearly. */
+KN_INLINE vf v_reciprocal(vf a)
+{
+    vf r = _mm512_rcp14_ps(a);
+    return v_fma(r, _mm512_fnmadd_ps(a, r, v_set1(1.0f)), r);
 }
 
 KN_INLINE vmask v_lt(vf a, vf b)

@@ -48,21 +48,31 @@ KN_INLINE vf v_load_bf16_n(const uint16_t *p, int n)
     return v_load_bf16(t);
 }
 
-KN_INLINE void v_store_bf16_n(uint16_t *p, vf v, int n)
-{
-    for (int i = 0; i < n; i++)
-        p[i] = kn_f32_to_bf16(v[i]);
-}
-
+/* Round to nearest even; NaN stays NaN. */
 KN_INLINE void v_store_bf16(uint16_t *p, vf v)
 {
-    v_store_bf16_n(p, v, VL);
+    vu u = (vu)v, rounded = u + 0x7fff + ((u >> 16) & 1), nan = (vu)(v != v);
+    vu h = ((rounded & ~nan) | ((u | 0x400000) & nan)) >> 16;
+    for (int i = 0; i < VL; i++)
+        p[i] = (uint16_t)h[i];
+}
+
+KN_INLINE void v_store_bf16_n(uint16_t *p, vf v, int n)
+{
+    uint16_t t[VL];
+    v_store_bf16(t, v);
+    memcpy(p, t, (size_t)n * sizeof *t);
 }
 
 /* mask ? a : b */
 KN_INLINE vf v_select(vmask m, vf a, vf b)
 {
     return (vf)(((vmask)a & m) | ((vmask)b & ~m));
+}
+
+KN_INLINE vf v_reciprocal(vf a)
+{
+    return v_set1(1.0f) / a;
 }
 
 KN_INLINE vmask v_lt(vf a, vf b)
@@ -98,8 +108,8 @@ KN_INLINE vf v_round(vf a)
     return (a + magic) - magic;
 }
 
-/* a * 2^n, n whole, V_LDEXP_MIN <= n <= 127. */
-#define V_LDEXP_MIN -126.0f
+/* a * 2^n, n whole, -126 <= n <= 127. */
+#define V_LDEXP_WIDE 0
 KN_INLINE vf v_ldexp(vf a, vf n)
 {
     vmask e = __builtin_convertvector(n, vmask);
