@@ -13,6 +13,7 @@ typedef struct kn_linear_args {
     kn_act act;
     bool accumulate;        /* out (f32) += result * gate */
     kn_mod gate;
+    const atomic_bool *cancel; /* may be NULL; polled between chunks of a long product */
     void *workspace;
 } kn_linear_args;
 
@@ -20,6 +21,7 @@ typedef struct kn_conv_args {
     kn_tensor x, out;       /* [T, H, W, C], [T', H', W', C'] */
     const kn_weight *w;
     kn_conv_opts opts;      /* strides are never 0 here */
+    const atomic_bool *cancel; /* may be NULL */
     void *workspace;
 } kn_conv_args;
 

@@ -52,7 +52,7 @@ kn_tensor kn_conv(kn_ctx *c, kn_tensor x, const kn_weight *w, const kn_conv_opts
 {
     if (!kn_op_ready(c) || kn_is_null(x) || !check_conv(c, x, w, out))
         return (kn_tensor){0};
-    kn_conv_args a = {.x = x, .w = w};
+    kn_conv_args a = {.x = x, .w = w, .cancel = c->cancel};
     if (opts)
         a.opts = *opts;
     int64_t dims[4];

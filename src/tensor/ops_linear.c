@@ -45,7 +45,7 @@ kn_tensor kn_linear(kn_ctx *c, kn_tensor x, const kn_weight *w, kn_act act, kn_d
     kn_tensor y = kn_op_like(c, x, w->spec.dims[0], out);
     if (kn_is_null(y))
         return y;
-    kn_linear_args a = {.x = flat(x), .out = flat(y), .w = w, .act = act};
+    kn_linear_args a = {.x = flat(x), .out = flat(y), .w = w, .act = act, .cancel = c->cancel};
     run_linear(c, &a);
     return kn_ok(c) ? y : (kn_tensor){0};
 }
@@ -59,6 +59,6 @@ void kn_linear_residual(kn_ctx *c, kn_tensor residual, kn_tensor x, const kn_wei
     if (!kn_op_is(c, op, "residual (rows flattened)", flat(residual), KN_F32, KN_DIMS(rows, n_out)) ||
         !kn_op_mod(c, op, "gate", gate, rows, n_out))
         return;
-    kn_linear_args a = {.x = flat(x), .out = flat(residual), .w = w, .accumulate = true, .gate = gate};
+    kn_linear_args a = {.x = flat(x), .out = flat(residual), .w = w, .accumulate = true, .gate = gate, .cancel = c->cancel};
     run_linear(c, &a);
 }

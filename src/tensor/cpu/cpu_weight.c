@@ -1,0 +1,195 @@
+/* Packing: conversion to the device's type and to the layout oneDNN likes, once. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "tensor/cpu/cpu_device.h"
+#include "tensor/cpu/dnnl_desc.h"
+#include "tensor/cpu/quant.h"
+
+/* The picture whose best layout a convolution's weights are packed in; another picture may want another one, which
+ * conv.c then brings about. */
+enum { TYPICAL_FRAMES = 4, TYPICAL_SIDE = 64 };
+
+kn_dtype kn_cpu_weight_type(kn_device *dev, const kn_weight_spec *spec)
+{
+    const kn_cpu *cpu = kn_cpu_of(dev);
+    bool native = spec->dtype == KN_BF16 ? cpu->bf16_math : spec->dtype == KN_I8 ? cpu->int8_math : true;
+    return native ? spec->dtype : KN_F32;
+}
+
+kn_prim_key kn_cpu_weight_key(kn_device *dev, const kn_weight_spec *spec)
+{
+    kn_dtype type = kn_cpu_weight_type(dev, spec);
+    bool conv = spec->kind == KN_WEIGHT_CONV;
+    kn_prim_key key = {.kind = conv ? KN_PRIM_CONV : KN_PRIM_MATMUL_LAYOUT,
+                       .src_type = type,
+                       .weights_type = type,
+                       .dst_type = type == KN_I8 ? KN_I32 : type};
+    memcpy(key.weights, spec->dims, (conv ? 5 : 2) * sizeof *key.weights);
+    if (!conv) {
+        key.src[0] = KN_PRIM_TYPICAL_ROWS;
+        key.src[1] = spec->dims[1];
+        return key;
+    }
+    for (int i = 0; i < 3; i++) {
+        key.src[i] = i == 0 ? TYPICAL_FRAMES : TYPICAL_SIDE;
+        key.stride[i] = 1;
+        key.pad_lo[i] = key.pad_hi[i] = spec->dims[2 + i] / 2;
+    }
+    key.src[3] = spec->dims[1];
+    return key;
+}
+
+typedef struct parts {
+    size_t packed, bias, scales; /* bytes */
+} parts;
+
+static parts parts_of(const kn_weight_spec *spec, size_t packed)
+{
+    size_t row = kn_cpu_align((size_t)spec->dims[0] * sizeof(float));
+    return (parts){.packed = kn_cpu_align(packed),
+                   .bias = spec->bias ? row : 0,
+                   .scales = spec->dtype == KN_I8 ? row : 0};
+}
+
+size_t kn_cpu_weight_bytes(kn_device *dev, const kn_weight_spec *spec)
+{
+    kn_prim_key key = kn_cpu_weight_key(dev, spec);
+    kn_prim *prim = NULL;
+    if (kn_prim_get(kn_cpu_of(dev)->prims, &key, &prim, NULL))
+        return 0; /* kn_cpu_weight_new will say why */
+    parts p = parts_of(spec, kn_md_bytes(kn_prim_weights(prim)));
+    kn_prim_put(kn_cpu_of(dev)->prims, prim);
+    return p.packed + p.bias + p.scales;
+}
+
+static int64_t weight_numel(const kn_weight_spec *spec)
+{
+    int64_t n = spec->dims[0] * spec->dims[1];
+    return spec->kind == KN_WEIGHT_CONV ? n * spec->dims[2] * spec->dims[3] * spec->dims[4] : n;
+}
+
+static int alloc_parts(kn_cpu_weight *cw, const kn_weight_spec *spec, kn_err *err)
+{
+    parts p = parts_of(spec, kn_md_bytes(&cw->layout));
+    char *block = aligned_alloc(64, p.packed + p.bias + p.scales);
+    if (!block)
+        return kn_fail(err, KN_ENOMEM, "no memory for a weight of %zu bytes", p.packed + p.bias + p.scales);
+    cw->packed = block;
+    cw->packed_bytes = p.packed;
+    cw->bias = spec->bias ? (float *)(void *)(block + p.packed) : NULL;
+    cw->col_scales = p.scales ? (float *)(void *)(block + p.packed + p.bias) : NULL;
+    return 0;
+}
+
+/* Row-major data in a type oneDNN or the quantiser reads; *ret_temp is to be freed. */
+static int readable(const kn_weight_spec *spec, const kn_weight_src *src, const void **ret,
+                    kn_dtype *ret_type, void **ret_temp, kn_err *err)
+{
+    *ret_temp = NULL;
+    *ret = src->data;
+    *ret_type = src->dtype;
+    if (src->dtype != KN_F16)
+        return 0;
+    int64_t n = weight_numel(spec);
+    float *f = kn_calloc((size_t)n, sizeof *f);
+    if (!f)
+        return kn_fail(err, KN_ENOMEM, "no memory to convert a weight of %lld elements", (long long)n);
+    kn_dtype_to_f32(KN_F16, src->data, f, n);
+    *ret = *ret_temp = f;
+    *ret_type = KN_F32;
+    return 0;
+}
+
+static int reorder_plain(kn_device *dev, const kn_weight_spec *spec, kn_cpu_weight *cw, const void *data,
+                         kn_dtype type, kn_err *err)
+{
+    kn_md plain = {0};
+    dnnl_status_t s = spec->kind == KN_WEIGHT_CONV ? kn_conv_plain_md(&plain, spec->dims, type)
+                                                   : kn_matmul_plain_md(&plain, spec->dims, type);
+    int rc = kn_dnnl_check(s, "weight layout", err);
+    if (!rc)
+        rc = kn_prims_reorder(kn_cpu_of(dev)->prims, &plain, data, &cw->layout, cw->packed, err);
+    kn_md_done(&plain);
+    return rc;
+}
+
+static int pack_quantized(kn_device *dev, const kn_weight_spec *spec, kn_cpu_weight *cw, const void *data,
+                          kn_dtype type, kn_err *err)
+{
+    int64_t n = weight_numel(spec);
+    void *q = kn_calloc((size_t)n, kn_dtype_bytes(cw->type, 1));
+    if (!q)
+        return kn_fail(err, KN_ENOMEM, "no memory to quantise a weight of %lld elements", (long long)n);
+    kn_tensor rows = {
+        .data = (void *)data, .dtype = type, .n_dims = 2, .dims = {spec->dims[0], spec->dims[1]}};
+    kn_cpu_quantize(dev, rows, q, cw->type, cw->col_scales);
+    int rc = reorder_plain(dev, spec, cw, q, cw->type, err);
+    free(q);
+    return rc;
+}
+
+static int pack(kn_device *dev, const kn_weight_spec *spec, const kn_weight_src *src, kn_cpu_weight *cw,
+                kn_err *err)
+{
+    const void *data;
+    kn_dtype type;
+    void *temp;
+    int rc = readable(spec, src, &data, &type, &temp, err);
+    if (rc)
+        return rc;
+    rc = spec->dtype == KN_I8 ? pack_quantized(dev, spec, cw, data, type, err)
+                              : reorder_plain(dev, spec, cw, data, type, err);
+    free(temp);
+    if (!rc && cw->bias)
+        memcpy(cw->bias, src->bias, (size_t)spec->dims[0] * sizeof *cw->bias);
+    return rc;
+}
+
+static void weight_done(kn_cpu_weight *cw)
+{
+    if (!cw)
+        return;
+    kn_md_done(&cw->layout);
+    free(cw->packed);
+    free(cw);
+}
+
+int kn_cpu_weight_new(kn_device *dev, const kn_weight_spec *spec, const kn_weight_src *src, kn_weight *w,
+                      kn_err *err)
+{
+    kn_prims *prims = kn_cpu_of(dev)->prims;
+    kn_prim_key key = kn_cpu_weight_key(dev, spec);
+    kn_prim *prim = NULL;
+    kn_cpu_weight *cw = NULL;
+    int rc = kn_prim_get(prims, &key, &prim, err);
+    if (rc)
+        goto out;
+    cw = kn_calloc(1, sizeof *cw);
+    if (!cw) {
+        rc = kn_fail(err, KN_ENOMEM, "no memory for a weight");
+        goto out;
+    }
+    cw->type = kn_cpu_weight_type(dev, spec);
+    rc = kn_dnnl_check(kn_md_copy(&cw->layout, kn_prim_weights(prim)), "weight layout", err);
+    if (!rc)
+        rc = alloc_parts(cw, spec, err);
+    if (!rc)
+        rc = pack(dev, spec, src, cw, err);
+    if (!rc) {
+        w->priv = cw;
+        cw = NULL;
+    }
+out:
+    weight_done(cw);
+    kn_prim_put(prims, prim);
+    return rc;
+}
+
+void kn_cpu_weight_free(kn_device *dev, kn_weight *w)
+{
+    (void)dev;
+    weight_done(w->priv);
+    w->priv = NULL;
+}
