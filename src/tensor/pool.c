@@ -46,6 +46,14 @@ void kn_pool_free(kn_pool *p)
     free(p);
 }
 
+/* Where in the gap before block i a new block goes: beside the neighbour of the deeper scope.  What dies together
+ * then lies together and leaves one gap, not two. */
+static size_t place_in_gap(const kn_pool *p, int i, size_t begin, size_t size)
+{
+    bool above_dies_first = i > 0 && p->blocks[i].depth > p->blocks[i - 1].depth;
+    return above_dies_first ? p->blocks[i].offset - size : begin;
+}
+
 /* Index at which a new block of `size` bytes goes, its offset in *ret_offset; -1 if nowhere.
  *
  * Best fit: the smallest gap that is large enough, the lowest of equals. A small temporary then does not cut the
@@ -60,7 +68,7 @@ static int find_gap(const kn_pool *p, size_t size, size_t *ret_offset)
         if (gap >= size && gap < best) {
             best = gap;
             at = i;
-            *ret_offset = begin;
+            *ret_offset = place_in_gap(p, i, begin, size);
         }
         begin = p->blocks[i].offset + p->blocks[i].size;
     }

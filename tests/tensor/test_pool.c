@@ -110,6 +110,23 @@ static void test_touched_end_counts_as_a_gap(void **state)
     assert_int_equal(p->extent, 1024 + 64 + 256);
 }
 
+static void test_blocks_lie_beside_what_dies_with_them(void **state)
+{
+    kn_pool *p = pool_of(state);
+    alloc_at(p, 64, 0);
+    size_t hole = alloc_at(p, 1024, 0);
+    size_t deeper = alloc_at(p, 64, 2);
+    release_at(p, hole);
+    assert_int_equal(alloc_at(p, 256, 2), deeper - 256);
+    assert_int_equal(alloc_at(p, 256, 1), deeper - 512);
+    kn_pool_release_depth(p, 1);
+    assert_int_equal(p->live, 64);
+    hole = alloc_at(p, 1024, 0);
+    alloc_at(p, 64, 0);
+    release_at(p, hole);
+    assert_int_equal(alloc_at(p, 256, 2), hole); /* neighbours of one age: the lower end */
+}
+
 static void test_find_accepts_addresses_inside(void **state)
 {
     kn_pool *p = pool_of(state);
@@ -350,6 +367,7 @@ int main(void)
         TEST(test_neighbouring_gaps_become_one),
         TEST(test_smallest_sufficient_gap_is_taken),
         TEST(test_touched_end_counts_as_a_gap),
+        TEST(test_blocks_lie_beside_what_dies_with_them),
         TEST(test_find_accepts_addresses_inside),
         TEST(test_full_pool_says_so),
         TEST(test_trim_gives_pages_back_but_keeps_data),
