@@ -22,34 +22,35 @@ void kn_weight_set_init(kn_weight_set *s, kn_device *dev);
 void kn_weight_set_done(kn_weight_set *s);
 
 typedef struct kn_loader {
-    kn_weight_set *set;       /* borrowed: receives what is loaded */
-    kn_checkpoint *ck;        /* borrowed */
-    const kn_lora_set *lora;  /* borrowed, may be NULL */
-    kn_dtype dtype;           /* of linear weights: KN_F32, KN_BF16, KN_I8 */
-    char prefix[256];         /* joined before every name: "blocks.3." ; see kn_loader_prefix */
+    kn_weight_set *set;      /* borrowed: receives what is loaded */
+    kn_checkpoint *ck;       /* borrowed */
+    const kn_lora_set *lora; /* borrowed, may be NULL */
+    kn_dtype dtype;          /* of linear weights: KN_F32, KN_BF16, KN_I8 */
+    char prefix[256];        /* joined before every name: "blocks.3." ; see kn_loader_prefix */
     const atomic_bool *cancel;
-    kn_err err;               /* first failure */
+    kn_err err; /* first failure */
 } kn_loader;
 
-void kn_loader_init(kn_loader *l, kn_weight_set *set, kn_checkpoint *ck, const kn_lora_set *lora, kn_dtype dtype);
+void kn_loader_init(kn_loader *l, kn_weight_set *set, kn_checkpoint *ck, const kn_lora_set *lora,
+                    kn_dtype dtype);
 void kn_loader_prefix(kn_loader *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 enum kn_load_flags {
-    KN_LOAD_NO_BIAS = 1,      /* there is none; otherwise `<name>.bias` is required */
-    KN_LOAD_KEEP_FLOAT = 2,   /* int8 mode: this layer stays in bf16 (first, last, modulation) */
-    KN_LOAD_OPTIONAL = 4,     /* absent: returns NULL / the null tensor, no error */
-    KN_LOAD_F32 = 8,          /* float32 whatever the mode (tiny layers whose rounding is felt everywhere) */
+    KN_LOAD_NO_BIAS = 1,    /* there is none; otherwise `<name>.bias` is required */
+    KN_LOAD_KEEP_FLOAT = 2, /* int8 mode: this layer stays in bf16 (first, last, modulation) */
+    KN_LOAD_OPTIONAL = 4,   /* absent: returns NULL / the null tensor, no error */
+    KN_LOAD_F32 = 8,        /* float32 whatever the mode (tiny layers whose rounding is felt everywhere) */
 };
 
 /* `<prefix><name>.weight` [n_out, n_in] and `.bias`. A conv-shaped source ([out, in, 1, 1(, 1)]) of the same element
  * count and order is accepted. Returns NULL after an error. */
 const kn_weight *kn_load_linear(kn_loader *l, const char *name, int64_t n_in, int64_t n_out, unsigned flags);
 /* `<name>.weight` [out, in, kt, kh, kw] (or [out, in, kh, kw] when kt = 1). Never int8: bf16 then. */
-const kn_weight *kn_load_conv(kn_loader *l, const char *name, int64_t n_in, int64_t n_out, int kt, int kh, int kw,
-                              unsigned flags);
+const kn_weight *kn_load_conv(kn_loader *l, const char *name, int64_t n_in, int64_t n_out, int kt, int kh,
+                              int kw, unsigned flags);
 /* Several linears with one input as one weight: rows of `names` stacked (fused q, k, v).  `names`: NULL-ended. */
-const kn_weight *kn_load_linear_stack(kn_loader *l, const char *const *names, int64_t n_in, int64_t n_out_each,
-                                      unsigned flags);
+const kn_weight *kn_load_linear_stack(kn_loader *l, const char *const *names, int64_t n_in,
+                                      int64_t n_out_each, unsigned flags);
 /* A parameter kept as plain float32 on the device, of exactly these dims (size-1 dims on disk are ignored). */
 kn_tensor kn_load_vector(kn_loader *l, const char *name, int n_dims, const int64_t *dims, unsigned flags);
 /* Shape of an entry (prefix applied): n_dims, or 0 if absent (no error). */

@@ -1,0 +1,81 @@
+/* What a component holds on the device. */
+#include <stdlib.h>
+
+#include "tensor/loader_set.h"
+
+enum { VECTOR_ALIGN = 64, CHUNK_BYTES = 1 << 20 };
+
+void kn_weight_set_init(kn_weight_set *s, kn_device *dev)
+{
+    *s = (kn_weight_set){.dev = dev};
+}
+
+void kn_weight_set_done(kn_weight_set *s)
+{
+    while (s->weights) {
+        struct kn_weight_node *next = s->weights->next;
+        kn_weight_free(s->dev, s->weights->w);
+        free(s->weights);
+        s->weights = next;
+    }
+    while (s->vectors) {
+        struct kn_vector_node *next = s->vectors->next;
+        s->dev->ops->unreserve(s->dev, s->vectors->data, s->vectors->capacity);
+        kn_device_account(s->dev, -(int64_t)s->vectors->used, 0);
+        free(s->vectors);
+        s->vectors = next;
+    }
+    s->bytes = 0;
+}
+
+int kn_weight_set_add(kn_weight_set *s, const kn_weight_spec *spec, const kn_weight_src *src,
+                      const kn_weight **ret, kn_err *err)
+{
+    struct kn_weight_node *node = kn_calloc(1, sizeof *node);
+    if (!node)
+        return kn_fail(err, KN_ENOMEM, "no memory for a weight");
+    int rc = kn_weight_new(s->dev, spec, src, &node->w, err);
+    if (rc) {
+        free(node);
+        return rc;
+    }
+    node->next = s->weights;
+    s->weights = node;
+    s->bytes += node->w->bytes;
+    *ret = node->w;
+    return 0;
+}
+
+static int add_chunk(kn_weight_set *s, size_t bytes, kn_err *err)
+{
+    struct kn_vector_node *node = kn_calloc(1, sizeof *node);
+    if (!node)
+        return kn_fail(err, KN_ENOMEM, "no memory for a parameter");
+    node->capacity = bytes > CHUNK_BYTES ? bytes : CHUNK_BYTES;
+    node->data = s->dev->ops->reserve(s->dev, node->capacity);
+    if (!node->data) {
+        int rc = kn_fail(err, KN_ENOMEM, "device %s has no %zu bytes for parameters", s->dev->name,
+                         node->capacity);
+        free(node);
+        return rc;
+    }
+    node->next = s->vectors;
+    s->vectors = node;
+    return 0;
+}
+
+int kn_weight_set_alloc(kn_weight_set *s, size_t bytes, void **ret, kn_err *err)
+{
+    bytes = (bytes + VECTOR_ALIGN - 1) / VECTOR_ALIGN * VECTOR_ALIGN;
+    if (!s->vectors || s->vectors->capacity - s->vectors->used < bytes) {
+        int rc = add_chunk(s, bytes, err);
+        if (rc)
+            return rc;
+    }
+    struct kn_vector_node *node = s->vectors;
+    *ret = (char *)node->data + node->used;
+    node->used += bytes;
+    s->bytes += bytes;
+    kn_device_account(s->dev, (int64_t)bytes, 0);
+    return 0;
+}
