@@ -54,7 +54,8 @@ int kn_file_read(const char *path, size_t max_bytes, char **ret_data, size_t *re
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0) {
-            rc = kn_fail(err, KN_EIO, "cannot read %s: %s", path, n ? strerror(errno) : "file became shorter");
+            rc =
+                kn_fail(err, KN_EIO, "cannot read %s: %s", path, n ? strerror(errno) : "file became shorter");
             goto out;
         }
         got += (size_t)n;

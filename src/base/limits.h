@@ -27,7 +27,7 @@
 /* Denoise steps: nobody samples with more; bounds the schedule tables. */
 #define KN_LIMIT_STEPS 1000
 /* LoRAs, reference pictures: more is a mistake in a script. */
-#define KN_LIMIT_LORAS 64
+#define KN_LIMIT_LORAS      64
 #define KN_LIMIT_REFERENCES 16
 /* Threads: above this the partition tables of the kernels would need heap memory. */
 #define KN_LIMIT_THREADS 256

@@ -6,9 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-void *kn_calloc(size_t n, size_t size);                  /* zeroed; NULL on overflow or no memory */
-void *kn_realloc_array(void *p, size_t n, size_t size);  /* NULL leaves p valid */
-char *kn_strdup(const char *s);                          /* NULL in, NULL out */
+void *kn_calloc(size_t n, size_t size);                 /* zeroed; NULL on overflow or no memory */
+void *kn_realloc_array(void *p, size_t n, size_t size); /* NULL leaves p valid */
+char *kn_strdup(const char *s);                         /* NULL in, NULL out */
 char *kn_strndup(const char *s, size_t n);
 char *kn_asprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

@@ -16,6 +16,6 @@ void kn_rng_seed(kn_rng *r, uint64_t seed); /* torch.manual_seed(seed) */
 uint32_t kn_rng_u32(kn_rng *r);
 uint64_t kn_rng_u64(kn_rng *r);
 void kn_rng_uniform(kn_rng *r, float *out, int64_t n); /* torch.rand(n): [0, 1) */
-void kn_rng_normal(kn_rng *r, float *out, int64_t n);  /* torch.randn(n): both its paths, n < 16 and n >= 16 */
+void kn_rng_normal(kn_rng *r, float *out, int64_t n); /* torch.randn(n): both its paths, n < 16 and n >= 16 */
 
 #endif

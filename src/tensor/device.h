@@ -8,19 +8,19 @@
 #include "tensor/ops.h"
 
 typedef struct kn_linear_args {
-    kn_tensor x, out;       /* [rows, n_in], [rows, n_out] */
+    kn_tensor x, out; /* [rows, n_in], [rows, n_out] */
     const kn_weight *w;
     kn_act act;
-    bool accumulate;        /* out (f32) += result * gate */
+    bool accumulate; /* out (f32) += result * gate */
     kn_mod gate;
     const atomic_bool *cancel; /* may be NULL; polled between chunks of a long product */
     void *workspace;
 } kn_linear_args;
 
 typedef struct kn_conv_args {
-    kn_tensor x, out;       /* [T, H, W, C], [T', H', W', C'] */
+    kn_tensor x, out; /* [T, H, W, C], [T', H', W', C'] */
     const kn_weight *w;
-    kn_conv_opts opts;      /* strides are never 0 here */
+    kn_conv_opts opts;         /* strides are never 0 here */
     const atomic_bool *cancel; /* may be NULL */
     void *workspace;
 } kn_conv_args;
@@ -41,7 +41,7 @@ typedef struct kn_norm_args {
     kn_mod shift, scale; /* layer norm */
     const kn_rope *rope; /* RMS norm; NULL */
     int n_heads;
-    int n_groups;        /* group norm */
+    int n_groups; /* group norm */
     void *workspace;
 } kn_norm_args;
 
@@ -64,9 +64,9 @@ typedef struct kn_ewise_args {
 
 typedef struct kn_device_ops {
     /* memory */
-    void *(*reserve)(kn_device *dev, size_t bytes);            /* address space for a pool; NULL on failure */
+    void *(*reserve)(kn_device *dev, size_t bytes); /* address space for a pool; NULL on failure */
     void (*unreserve)(kn_device *dev, void *p, size_t bytes);
-    void (*trim)(kn_device *dev, void *p, size_t bytes);       /* give pages back; content is lost */
+    void (*trim)(kn_device *dev, void *p, size_t bytes); /* give pages back; content is lost */
     void (*upload)(kn_device *dev, void *dst, const void *src, size_t bytes);
     void (*download)(kn_device *dev, void *dst, const void *src, size_t bytes);
     void (*fill_zero)(kn_device *dev, void *dst, size_t bytes);
@@ -105,21 +105,21 @@ typedef struct kn_device_ops {
 
 struct kn_device {
     const kn_device_ops *ops;
-    char name[64];        /* "cpu" */
+    char name[64];         /* "cpu" */
     char description[160]; /* "AMD EPYC, 2 cores, AVX-512 BF16 VNNI" */
     bool is_meta;
     bool has_bf16, has_int8; /* computed natively, i.e. worth choosing */
     size_t mem_total_bytes;
-    size_t mem_weights_bytes;      /* live weights now */
-    size_t mem_pool_bytes;         /* sum of the pools' extents now */
-    size_t mem_peak_bytes;         /* most of (weights + pools) since the last kn_device_reset_peak */
+    size_t mem_weights_bytes; /* live weights now */
+    size_t mem_pool_bytes;    /* sum of the pools' extents now */
+    size_t mem_peak_bytes;    /* most of (weights + pools) since the last kn_device_reset_peak */
     void *priv;
 };
 
 typedef struct kn_cpu_options {
     int n_threads; /* 0 = all allowed cores */
     bool pin;
-    const char *isa; /* NULL = best; "c", "avx2", "avx512", "avx512_bf16" limit our own kernels (tests, doctor) */
+    const char *isa; /* NULL = best; "c", "avx2", "avx512", "avx512_bf16": the most our own kernels may use */
 } kn_cpu_options;
 
 int kn_cpu_device_open(const kn_cpu_options *opts, kn_device **ret, kn_err *err);

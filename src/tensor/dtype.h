@@ -38,8 +38,8 @@ typedef enum kn_dtype {
 } kn_dtype;
 
 const char *kn_dtype_name(kn_dtype t);
-int kn_dtype_block(kn_dtype t);       /* elements per block */
-int kn_dtype_block_bytes(kn_dtype t); /* bytes per block */
+int kn_dtype_block(kn_dtype t);                          /* elements per block */
+int kn_dtype_block_bytes(kn_dtype t);                    /* bytes per block */
 int kn_dtype_from_name(const char *name, kn_dtype *ret); /* 0, or -1 if unknown */
 
 /* Bytes of n elements; n must be a multiple of the block. */

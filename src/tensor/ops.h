@@ -21,8 +21,8 @@ typedef enum kn_act {
 /* Per-channel modulation that may differ by row: row r uses table[row_group[r], :].  Video models have few distinct
  * timesteps per token (TI2V: 0 and t), so the table has few rows.  row_group NULL: every row uses table row 0. */
 typedef struct kn_mod {
-    kn_tensor table;      /* f32 [groups, channels]; null = no modulation */
-    kn_tensor row_group;  /* i32 [rows]; null = all rows in group 0 */
+    kn_tensor table;     /* f32 [groups, channels]; null = no modulation */
+    kn_tensor row_group; /* i32 [rows]; null = all rows in group 0 */
 } kn_mod;
 
 /* ---- matrix products ---- */
@@ -34,10 +34,10 @@ kn_tensor kn_linear(kn_ctx *c, kn_tensor x, const kn_weight *w, kn_act act, kn_d
 void kn_linear_residual(kn_ctx *c, kn_tensor residual, kn_tensor x, const kn_weight *w, kn_mod gate);
 
 typedef struct kn_conv_opts {
-    int stride[3];  /* t, h, w; 0 means 1 */
+    int stride[3];            /* t, h, w; 0 means 1 */
     int pad_lo[3], pad_hi[3]; /* zeros before and after, t, h, w */
-    bool upsample2; /* the input is read as if each pixel were 2x2 (nearest), before padding */
-    kn_tensor add;  /* null, or a tensor of the output's shape that is added */
+    bool upsample2;           /* the input is read as if each pixel were 2x2 (nearest), before padding */
+    kn_tensor add;            /* null, or a tensor of the output's shape that is added */
 } kn_conv_opts;
 
 /* 3-D (or, with kt = 1, per-frame 2-D) convolution: x [T, H, W, C] -> [T', H', W', C'], bias included. */
@@ -47,7 +47,7 @@ typedef struct kn_attention_opts {
     float scale;        /* multiplies q k^T; 0 means 1/sqrt(head size) */
     bool causal;        /* query i sees keys 0 .. i + (nk - nq) */
     kn_tensor bias;     /* null, or f32 [heads or 1, nq or 1, nk], added to the scaled scores */
-    kn_tensor rel_bias; /* null, or f32 [heads, 2R+1]: bias by clamp(key - query, -R, R) (T5 buckets unrolled) */
+    kn_tensor rel_bias; /* null, or f32 [heads, 2R+1], by clamp(key - query, -R, R) (T5's buckets unrolled) */
 } kn_attention_opts;
 
 /* Softmax attention: q [nq, heads*d], k, v [nk, kv_heads*d] (kv_heads divides heads) -> [nq, heads*d] in `out`.
@@ -81,20 +81,20 @@ kn_tensor kn_group_norm(kn_ctx *c, kn_tensor x, int n_groups, kn_tensor gamma, k
                         kn_act act, kn_dtype out);
 
 /* ---- element-wise; in place on the first argument ---- */
-void kn_add(kn_ctx *c, kn_tensor x, kn_tensor y, float y_scale);         /* x += y_scale * y; y: x's shape, or [C] */
-void kn_mul(kn_ctx *c, kn_tensor x, kn_tensor y);                        /* x *= y; y: x's shape, or [C] */
-void kn_affine(kn_ctx *c, kn_tensor x, float scale, float shift);        /* x = x * scale + shift */
+void kn_add(kn_ctx *c, kn_tensor x, kn_tensor y, float y_scale);  /* x += y_scale * y; y: x's shape, or [C] */
+void kn_mul(kn_ctx *c, kn_tensor x, kn_tensor y);                 /* x *= y; y: x's shape, or [C] */
+void kn_affine(kn_ctx *c, kn_tensor x, float scale, float shift); /* x = x * scale + shift */
 void kn_clamp(kn_ctx *c, kn_tensor x, float lo, float hi);
 void kn_activate(kn_ctx *c, kn_tensor x, kn_act act);
-void kn_gate_add(kn_ctx *c, kn_tensor x, kn_tensor y, kn_mod gate);      /* x += y * gate; x f32 */
+void kn_gate_add(kn_ctx *c, kn_tensor x, kn_tensor y, kn_mod gate); /* x += y * gate; x f32 */
 
 /* ---- movement ---- */
 kn_tensor kn_cast(kn_ctx *c, kn_tensor x, kn_dtype out);
-void kn_copy(kn_ctx *c, kn_tensor dst, kn_tensor src);                   /* same element count; converts */
-kn_tensor kn_permute(kn_ctx *c, kn_tensor x, const int *perm);           /* dim i of the result = dim perm[i] of x */
-kn_tensor kn_concat(kn_ctx *c, int axis, int n, const kn_tensor *xs);    /* same dtype */
+void kn_copy(kn_ctx *c, kn_tensor dst, kn_tensor src);         /* same element count; converts */
+kn_tensor kn_permute(kn_ctx *c, kn_tensor x, const int *perm); /* dim i of the result = dim perm[i] of x */
+kn_tensor kn_concat(kn_ctx *c, int axis, int n, const kn_tensor *xs);           /* same dtype */
 kn_tensor kn_slice(kn_ctx *c, kn_tensor x, int axis, int64_t begin, int64_t n); /* copy (kn_rows: view) */
-kn_tensor kn_repeat_channels(kn_ctx *c, kn_tensor x, int r);             /* [..., C] -> [..., C*r], each r times */
-kn_tensor kn_mean_channels(kn_ctx *c, kn_tensor x, int g);               /* [..., C*g] -> [..., C], mean of g */
+kn_tensor kn_repeat_channels(kn_ctx *c, kn_tensor x, int r); /* [..., C] -> [..., C*r], each r times */
+kn_tensor kn_mean_channels(kn_ctx *c, kn_tensor x, int g);   /* [..., C*g] -> [..., C], mean of g */
 
 #endif

@@ -59,6 +59,7 @@ void kn_linear_residual(kn_ctx *c, kn_tensor residual, kn_tensor x, const kn_wei
     if (!kn_op_is(c, op, "residual (rows flattened)", flat(residual), KN_F32, KN_DIMS(rows, n_out)) ||
         !kn_op_mod(c, op, "gate", gate, rows, n_out))
         return;
-    kn_linear_args a = {.x = flat(x), .out = flat(residual), .w = w, .accumulate = true, .gate = gate, .cancel = c->cancel};
+    kn_linear_args a = {
+        .x = flat(x), .out = flat(residual), .w = w, .accumulate = true, .gate = gate, .cancel = c->cancel};
     run_linear(c, &a);
 }

@@ -39,10 +39,10 @@ enum { KN_SHAPE_STR = 96 };
 
 /* ---- statistics: what a run cost, by class of work; filled on every device, exact on `meta` too ---- */
 typedef enum kn_work {
-    KN_WORK_LINEAR,    /* matrix products with weights */
+    KN_WORK_LINEAR, /* matrix products with weights */
     KN_WORK_CONV,
     KN_WORK_ATTENTION,
-    KN_WORK_MEMORY,    /* everything bound by bytes moved */
+    KN_WORK_MEMORY, /* everything bound by bytes moved */
     KN_WORK_COUNT
 } kn_work;
 
@@ -56,13 +56,13 @@ typedef struct kn_device kn_device;
 typedef struct kn_pool kn_pool;
 
 typedef struct kn_ctx {
-    kn_device *dev;          /* borrowed */
-    kn_pool *pool;           /* owned */
+    kn_device *dev;            /* borrowed */
+    kn_pool *pool;             /* owned */
     const atomic_bool *cancel; /* borrowed, may be NULL; polled by every operation */
-    kn_dtype act;            /* type of large activations: KN_F32 or KN_BF16 */
-    int depth;               /* scope nesting */
+    kn_dtype act;              /* type of large activations: KN_F32 or KN_BF16 */
+    int depth;                 /* scope nesting */
     kn_stats stats;
-    kn_err err;              /* the first failure */
+    kn_err err; /* the first failure */
 } kn_ctx;
 
 /* pool_bytes: most the pool may ever hold; 0 = what the device allows. */

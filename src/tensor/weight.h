@@ -18,14 +18,14 @@ typedef struct kn_weight_spec {
 
 typedef struct kn_weight {
     kn_weight_spec spec;
-    size_t bytes;   /* device memory it takes, bias and scales included */
-    void *priv;     /* the device's own: packed buffer, scales, cached primitives */
+    size_t bytes; /* device memory it takes, bias and scales included */
+    void *priv;   /* the device's own: packed buffer, scales, cached primitives */
 } kn_weight;
 
 /* Where a weight comes from: row-major in host memory, as it lies on disk or decoded. */
 typedef struct kn_weight_src {
-    const void *data; /* out x in [x kt x kh x kw]; ignored on `meta` */
-    kn_dtype dtype;   /* KN_F32, KN_BF16 or KN_F16 */
+    const void *data;  /* out x in [x kt x kh x kw]; ignored on `meta` */
+    kn_dtype dtype;    /* KN_F32, KN_BF16 or KN_F16 */
     const float *bias; /* [out] or NULL */
 } kn_weight_src;
 
