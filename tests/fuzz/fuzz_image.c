@@ -1,7 +1,6 @@
 /* Pictures from strangers: any bytes give a picture or an error. */
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 
 #include "media/image.h"
 #include "media/image_probe.h"
@@ -17,8 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!kn_image_probe_bytes(data, size, &probe) && (probe.width > 512 || probe.height > 512))
         return 0;
     int rc = kn_image_load_memory(data, size, "fuzz", &im, &err);
-    if (rc ? !err.msg[0] || im.rgb : !im.rgb || im.width < 1 || im.height < 1)
-        abort();
+    KN_ASSERT(rc ? err.msg[0] && !im.rgb : im.rgb && im.width > 0 && im.height > 0);
     kn_image_done(&im);
     return 0;
 }
