@@ -27,6 +27,7 @@ int kn_lora_set_count(const kn_lora_set *s);
 /* True if a file of the set changes the tensor (e.g. "blocks.0.attn1.to_q.weight"). */
 bool kn_lora_set_touches(const kn_lora_set *s, const char *tensor);
 /* w += sum of strength * scale * up x down for the tensor, w row-major float32 [n_out, n_in] (or a bias [n_out]). */
-int kn_lora_set_apply(const kn_lora_set *s, const char *tensor, float *w, int64_t n_out, int64_t n_in, kn_err *err);
+int kn_lora_set_apply(const kn_lora_set *s, const char *tensor, float *w, int64_t n_out, int64_t n_in,
+                      kn_err *err);
 
 #endif
