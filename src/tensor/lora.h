@@ -2,7 +2,9 @@
  *
  * Dialects: PEFT/diffusers (`transformer.X.lora_A.weight`, lora_alpha in the metadata), kohya
  * (`lora_unet_X_with_underscores.lora_down.weight`, `.alpha`), ComfyUI/original (`diffusion_model.X.lora_down...` or
- * lora_A/lora_B), and `diff` / `diff_b` (whole differences of a weight or bias). */
+ * lora_A/lora_B), `diff` / `diff_b` (whole differences of a weight or bias), and LyCORIS LoHa and LoKr. The scale is
+ * alpha / rank: alpha from `.alpha` tensors, else from the `lora_adapter_metadata` of diffusers or PEFT's
+ * adapter_config.json beside the file (lora_alpha, alpha_pattern, use_rslora), else the rank. */
 #ifndef KN_TENSOR_LORA_H
 #define KN_TENSOR_LORA_H
 
@@ -20,13 +22,16 @@ typedef struct kn_lora_set kn_lora_set;
 int kn_lora_set_new(kn_lora_set **ret, kn_err *err);
 void kn_lora_set_free(kn_lora_set *s);
 /* Adds a file with its strength. `target` (canonical names) decides which modules exist: a key that names no module
- * of it is KN_EFORMAT and named. target may be a random checkpoint: then nothing can be added. */
+ * of it is KN_EFORMAT and named, as is one that does not fit its module's shape; DoRA, OFT and Tucker-decomposed
+ * convolutions are KN_EUNSUPPORTED. target may be a random checkpoint: then nothing can be added. The target is not
+ * kept. A failed addition leaves the set as it was. */
 int kn_lora_set_add(kn_lora_set *s, const char *path, float strength, kn_checkpoint *target,
                     const kn_name_map *map, kn_err *err);
 int kn_lora_set_count(const kn_lora_set *s);
 /* True if a file of the set changes the tensor (e.g. "blocks.0.attn1.to_q.weight"). */
 bool kn_lora_set_touches(const kn_lora_set *s, const char *tensor);
-/* w += sum of strength * scale * up x down for the tensor, w row-major float32 [n_out, n_in] (or a bias [n_out]). */
+/* w += sum of strength * scale * up x down for the tensor, in the order of addition; w row-major float32 [n_out, n_in]
+ * (or a bias [n_out]), of as many elements as in the target. */
 int kn_lora_set_apply(const kn_lora_set *s, const char *tensor, float *w, int64_t n_out, int64_t n_in,
                       kn_err *err);
 
