@@ -7,8 +7,10 @@
 enum { LINE = 64 };
 /* Blocks of queries a thread should find in a round, so that the last ones do not leave threads waiting. */
 enum { BLOCKS_PER_THREAD = 8 };
-/* Elements a thread packs, and products it computes, at least: below this starting threads costs more. */
-enum { GRAIN_ELEMENTS = 16384, GRAIN_PRODUCTS = 1 << 20 };
+/* A round may pack this much: rounds end with all threads waiting for the last, so there should be few. */
+enum { ROUND_BYTES = 8 << 20 };
+/* Products that are worth another thread. */
+enum { GRAIN_PRODUCTS = 1 << 20 };
 
 /* How the work is cut: a pure function of shapes, types, the device and the thread count. */
 typedef struct plan {
@@ -22,7 +24,6 @@ typedef struct plan {
     int64_t n_key_blocks;
     size_t k_bytes, v_bytes; /* of a packed unit */
     size_t scratch_bytes;    /* of a thread */
-    int64_t pack_grain;      /* key blocks a thread packs at least */
 } plan;
 
 static int64_t ceil_div(int64_t a, int64_t b)
@@ -81,8 +82,9 @@ static plan make_plan(const kn_device *dev, const kn_attention_args *a)
     p.k_bytes = lines(s->nk_padded * s->head_words);
     p.v_bytes = lines(s->nk_padded / k->pair * s->v_channels);
     int64_t want = ceil_div((int64_t)BLOCKS_PER_THREAD * p.n_threads, p.n_blocks * p.heads_per_unit);
+    int64_t fit = (int64_t)(ROUND_BYTES / (p.k_bytes + p.v_bytes));
+    want = want > fit ? want : fit;
     p.units_per_round = want < p.n_units ? want : p.n_units;
-    p.pack_grain = ceil_div(GRAIN_ELEMENTS, KN_ATTENTION_KEYS * s->head_size);
     size_t sizes[7];
     p.scratch_bytes = scratch_sizes(&p, sizes);
     return p;
@@ -100,7 +102,8 @@ typedef struct round {
     const plan *plan;
     char *packed, *scratch;
     int64_t first_unit, n_units;
-    atomic_llong next; /* blocks are taken in order by whichever thread is free; each is computed by one */
+    atomic_llong
+        next; /* blocks are taken in order by whichever thread is free; one thread computes a block */
     atomic_bool cancelled;
 } round;
 
@@ -116,11 +119,14 @@ static float *packed_v(const round *r, int64_t unit)
 
 static void pack_some(void *arg, int64_t begin, int64_t end, int thread)
 {
+    (void)begin;
+    (void)end;
     (void)thread;
-    const round *r = arg;
+    round *r = arg;
     const plan *p = r->plan;
     int n_kv = p->shape.args->n_kv_heads;
-    for (int64_t i = begin; i < end; i++) {
+    int64_t n = r->n_units * p->n_key_blocks, i;
+    while ((i = atomic_fetch_add(&r->next, 1)) < n) {
         int64_t local = i / p->n_key_blocks, unit = r->first_unit + local;
         p->kernels->pack(&p->shape, unit / n_kv, unit % n_kv, i % p->n_key_blocks, packed_k(r, local),
                          packed_v(r, local));
@@ -192,9 +198,11 @@ int kn_cpu_attention(kn_device *dev, const kn_attention_args *a, kn_err *err)
     for (; r.first_unit < p.n_units; r.first_unit += p.units_per_round) {
         int64_t left = p.n_units - r.first_unit;
         r.n_units = left < p.units_per_round ? left : p.units_per_round;
-        kn_parallel_for(r.n_units * p.n_key_blocks, p.pack_grain, pack_some, &r);
+        int64_t n_threads = round_threads(&r);
         atomic_store(&r.next, 0);
-        kn_parallel_for(round_threads(&r), 1, attend_some, &r);
+        kn_parallel_for(n_threads, 1, pack_some, &r);
+        atomic_store(&r.next, 0);
+        kn_parallel_for(n_threads, 1, attend_some, &r);
         if (atomic_load(&r.cancelled))
             return kn_fail(err, KN_ECANCELLED, "cancelled");
     }
