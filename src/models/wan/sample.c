@@ -1,4 +1,5 @@
 /* Sampling: the transformer (or two experts) inside the denoise loop. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -127,16 +128,41 @@ static void fill_input(sampler *s, const float *latents)
         kn_wan_to_channels_last(s->cond->first_latent, s->input, frame, z, n_in);
 }
 
+/* For the comparison tool: what the transformer is given, in the reference's layout. */
+static void trace_input(const sampler *s, int step, double timestep)
+{
+    kn_run *r = s->r;
+    char name[32];
+    if (!r->trace)
+        return;
+    const kn_wan_config *f = config(s);
+    int64_t n = s->t / f->patch[0] * (s->h / f->patch[1]) * (s->w / f->patch[2]);
+    bool per_token = s->m->expand_timesteps;
+    float *times = kn_calloc((size_t)n, sizeof *times);
+    for (int64_t i = 0; times && i < n; i++)
+        times[i] = s->token_timestep && s->token_timestep[i] ? 0.0f : (float)timestep;
+    snprintf(name, sizeof name, "step%d.timestep", step);
+    if (times)
+        r->trace(r->trace_ud, name, times, 1, (const int64_t[]){per_token ? n : 1});
+    free(times);
+    float model = (float)stage((void *)(uintptr_t)s, step, timestep) + 1;
+    snprintf(name, sizeof name, "step%d.model", step);
+    r->trace(r->trace_ud, name, &model, 1, (const int64_t[]){1});
+    snprintf(name, sizeof name, "step%d.in", step);
+    kn_wan_trace_channels_last(r, name, s->input, s->t, s->h, s->w, f->in_channels);
+}
+
 static int predict(void *ud, int step, double timestep, bool uncond, const float *latents, float *velocity,
                    kn_err *err)
 {
     sampler *s = ud;
     kn_ctx *c = s->r->ctx;
     const kn_wan_config *f = config(s);
-    (void)step;
     float times[2] = {(float)timestep, 0.0f};
-    if (!uncond)
+    if (!uncond) {
         fill_input(s, latents);
+        trace_input(s, step, timestep);
+    }
     kn_scope scope = kn_scope_open(c);
     kn_wan_input in = {
         .latents = kn_from_f32(c, KN_F32, KN_DIMS(s->t, s->h, s->w, f->in_channels), s->input),
