@@ -1,0 +1,147 @@
+/* Options: the request's parameters and a command's own switches. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "cli/cli.h"
+
+int kn_cli_fail(const kn_err *err)
+{
+    fprintf(stderr, "kinora: %s\n", err->msg);
+    return kn_err_exit(err->code);
+}
+
+static const kn_switch *find_switch(const kn_switch *s, const char *name)
+{
+    for (; s && s->name; s++)
+        if (strcmp(s->name, name) == 0)
+            return s;
+    return NULL;
+}
+
+/* How far two words are apart (edit distance, capped): for "did you mean". */
+static int distance(const char *a, const char *b)
+{
+    enum { MAX = 40 };
+    int row[MAX + 1];
+    int n = (int)strlen(a), m = (int)strlen(b);
+    if (n > MAX || m > MAX)
+        return MAX;
+    for (int j = 0; j <= m; j++)
+        row[j] = j;
+    for (int i = 1; i <= n; i++) {
+        int diagonal = row[0];
+        row[0] = i;
+        for (int j = 1; j <= m; j++) {
+            int change = diagonal + (a[i - 1] != b[j - 1]);
+            diagonal = row[j];
+            int insert = row[j - 1] + 1, drop = row[j] + 1;
+            row[j] = change < insert ? change : insert;
+            row[j] = row[j] < drop ? row[j] : drop;
+        }
+    }
+    return row[m];
+}
+
+static int unknown_option(const char *name, const kn_request *rq, const kn_switch *switches, kn_err *err)
+{
+    const char *best = NULL;
+    int best_distance = 3;
+    for (const kn_switch *s = switches; s && s->name; s++)
+        if (distance(name, s->name) < best_distance)
+            best = s->name, best_distance = distance(name, s->name);
+    for (const kn_param *p = kn_params; rq && p->name; p++)
+        if (distance(name, p->name) < best_distance)
+            best = p->name, best_distance = distance(name, p->name);
+    if (!best)
+        return kn_fail(err, KN_EINVAL, "unknown option --%.64s; --help lists the options", name);
+    char dashed[64];
+    snprintf(dashed, sizeof dashed, "%s", best);
+    for (char *c = dashed; *c; c++)
+        *c = *c == '_' ? '-' : *c;
+    return kn_fail(err, KN_EINVAL, "unknown option --%.64s; did you mean --%s?", name, dashed);
+}
+
+/* The value of an option: after '=', or the next argument. */
+static const char *value_of(int argc, char **argv, int *i, const char *equals, const char *name, kn_err *err)
+{
+    if (equals)
+        return equals + 1;
+    if (*i + 1 >= argc) {
+        kn_fail(err, KN_EINVAL, "--%s needs a value", name);
+        return NULL;
+    }
+    return argv[++*i];
+}
+
+static int parse_option(int argc, char **argv, int *i, kn_request *rq, const kn_switch *switches,
+                        bool *ret_help, kn_err *err)
+{
+    char name[64];
+    const char *arg = strcmp(argv[*i], "-o") == 0   ? "--output"
+                      : strcmp(argv[*i], "-h") == 0 ? "--help"
+                                                    : argv[*i];
+    const char *equals = strchr(arg, '=');
+    size_t n = equals ? (size_t)(equals - arg) - 2 : strlen(arg) - 2;
+    snprintf(name, sizeof name, "%.*s", (int)(n < sizeof name ? n : sizeof name - 1), arg + 2);
+    if (strcmp(name, "help") == 0) {
+        *ret_help = true;
+        return 0;
+    }
+    const kn_switch *s = find_switch(switches, name);
+    if (s && !s->metavar) {
+        if (equals)
+            return kn_fail(err, KN_EINVAL, "--%s takes no value", name);
+        *s->flag = true;
+        return 0;
+    }
+    if (!s && !(rq && kn_param_find(name)))
+        return unknown_option(name, rq, switches, err);
+    const char *value = value_of(argc, argv, i, equals, name, err);
+    if (!value)
+        return KN_EINVAL;
+    if (s) {
+        *s->value = value;
+        return 0;
+    }
+    return kn_request_set(rq, name, value, err);
+}
+
+int kn_args_parse(int argc, char **argv, kn_request *rq, const kn_switch *switches, const char **positional,
+                  bool *ret_help, kn_err *err)
+{
+    *ret_help = false;
+    for (int i = 1; i < argc; i++) {
+        int rc = 0;
+        if ((argv[i][0] == '-' && argv[i][1] == '-' && argv[i][2]) || !strcmp(argv[i], "-o") ||
+            !strcmp(argv[i], "-h"))
+            rc = parse_option(argc, argv, &i, rq, switches, ret_help, err);
+        else if (positional && !*positional && argv[i][0] != '-')
+            *positional = argv[i];
+        else
+            rc = kn_fail(err, KN_EINVAL, "unexpected argument \"%.64s\"; options begin with --", argv[i]);
+        if (rc || *ret_help)
+            return rc;
+    }
+    return 0;
+}
+
+static void help_line(FILE *out, const char *name, const char *metavar, const char *help, const char *choices)
+{
+    char left[96];
+    snprintf(left, sizeof left, "--%s %s", name, metavar ? metavar : "");
+    for (char *c = left; *c && *c != ' '; c++)
+        *c = *c == '_' ? '-' : *c;
+    fprintf(out, "  %-34s %s%s%s%s\n", left, help, choices ? " (" : "", choices ? choices : "",
+            choices ? ")" : "");
+}
+
+void kn_args_help(FILE *out, const char *usage, const kn_switch *switches, bool request_params)
+{
+    fprintf(out, "usage: kinora %s\n\noptions:\n", usage);
+    for (const kn_param *p = kn_params; request_params && p->name; p++)
+        help_line(out, p->name, p->metavar, p->help, p->choices);
+    for (const kn_switch *s = switches; s && s->name; s++)
+        help_line(out, s->name, s->metavar, s->help, NULL);
+    help_line(out, "help", NULL, "this text", NULL);
+}

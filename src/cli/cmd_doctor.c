@@ -1,0 +1,93 @@
+/* kinora doctor: what this machine offers, and what to do about what it lacks. */
+#include <stdlib.h>
+
+#include "cli/cli.h"
+#include "media/sink.h"
+
+static void add_encoder(void *ud, const char *name, int available)
+{
+    json_object_set_new(ud, name, json_boolean(available));
+}
+
+static void advise(json_t *list, const kn_device *dev, const json_t *encoders)
+{
+    if (!dev->has_bf16)
+        json_array_append_new(
+            list, json_string("this processor has no bf16 arithmetic: f32 is the default and slower"));
+    if (dev->has_int8)
+        json_array_append_new(
+            list, json_string("--dtype int8 computes the denoiser faster here, at a small cost in quality"));
+    if (!json_is_true(json_object_get(encoders, "libx264")))
+        json_array_append_new(
+            list, json_string("libx264 is missing: install libavcodec-extra, or videos will be MPEG-4"));
+    if (dev->mem_total_bytes < (8ull << 30))
+        json_array_append_new(
+            list,
+            json_string("less than 8 GB of memory: prefer small models, --dtype int8 and --vae-tile 256"));
+}
+
+static json_t *examine(kn_device *dev, kn_err *err)
+{
+    char versions[512];
+    kn_rates bf16 = {0}, f32 = {0}, int8 = {0};
+    json_t *encoders = json_object(), *advice = json_array(), *rates = json_object();
+    kn_media_encoders(add_encoder, encoders);
+    advise(advice, dev, encoders);
+    if (!kn_rates_measure(dev, KN_F32, &f32, err))
+        json_object_set_new(rates, "f32", json_real(f32.flops[KN_WORK_LINEAR] * 1e-9));
+    if (dev->has_bf16 && !kn_rates_measure(dev, KN_BF16, &bf16, err))
+        json_object_set_new(rates, "bf16", json_real(bf16.flops[KN_WORK_LINEAR] * 1e-9));
+    if (dev->has_int8 && !kn_rates_measure(dev, KN_I8, &int8, err))
+        json_object_set_new(rates, "int8", json_real(int8.flops[KN_WORK_LINEAR] * 1e-9));
+    return json_pack("{s:s, s:s, s:s, s:I, s:b, s:b, s:o, s:s, s:s, s:o, s:o}", "kinora", KN_VERSION,
+                     "device", dev->name, "description", dev->description, "mem_total_bytes",
+                     (json_int_t)dev->mem_total_bytes, "bf16", dev->has_bf16, "int8", dev->has_int8,
+                     "linear_gflops", rates, "jansson", JANSSON_VERSION, "media",
+                     kn_media_versions(versions, sizeof versions), "encoders", encoders, "advice", advice);
+}
+
+static void print_text(const json_t *o, const kn_device *dev)
+{
+    char mem[32];
+    const char *key;
+    json_t *v;
+    size_t i;
+    printf("kinora     %s\nprocessor  %s\nmemory     %s\n", KN_VERSION, dev->description,
+           kn_format_bytes((double)dev->mem_total_bytes, mem, sizeof mem));
+    json_object_foreach(json_object_get(o, "linear_gflops"), key, v)
+        printf("%-10s %.0f GFLOP/s in matrix products (quick measurement)\n", key, json_real_value(v));
+    printf("libraries  %s, jansson %s\nencoders  ", json_string_value(json_object_get(o, "media")),
+           JANSSON_VERSION);
+    json_object_foreach(json_object_get(o, "encoders"), key, v)
+        printf(" %s%s", key, json_is_true(v) ? "" : " (no)");
+    printf("\n");
+    json_array_foreach(json_object_get(o, "advice"), i, v) printf("advice     %s\n", json_string_value(v));
+}
+
+int kn_cmd_doctor(int argc, char **argv)
+{
+    bool json = false, help = false;
+    const kn_switch switches[] = {{"json", NULL, "one JSON object", &json, NULL}, {0}};
+    kn_err err = {0};
+    kn_device *dev = NULL;
+    int rc = kn_args_parse(argc, argv, NULL, switches, NULL, &help, &err);
+    if (help) {
+        kn_args_help(stdout, "doctor", switches, false);
+        return 0;
+    }
+    if (!rc)
+        rc = kn_cpu_device_open(&(kn_cpu_options){0}, &dev, &err);
+    if (rc)
+        return kn_cli_fail(&err);
+    json_t *o = examine(dev, &err);
+    if (json) {
+        char *text = json_dumps(o, JSON_INDENT(2));
+        printf("%s\n", text ? text : "{}");
+        free(text);
+    } else {
+        print_text(o, dev);
+    }
+    json_decref(o);
+    kn_device_close(dev);
+    return 0;
+}

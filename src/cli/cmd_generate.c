@@ -1,0 +1,101 @@
+/* kinora generate */
+#define _GNU_SOURCE
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+/* Signal handlers can reach nothing but a global. */
+static atomic_bool cancelled;
+
+static void on_signal(int sig)
+{
+    (void)sig;
+    if (atomic_exchange(&cancelled, true)) /* a second Ctrl-C does not wait for the running operation */
+        _Exit(kn_err_exit(KN_ECANCELLED));
+}
+
+static void catch_signals(void)
+{
+    struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigemptyset(&sa.sa_mask);
+    sigaction(SIGINT, &sa, NULL);
+    sigaction(SIGTERM, &sa, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file-size limit is an error of write(), not a death */
+}
+
+static void print_result(const kn_model_desc *desc, const kn_result *r, bool json)
+{
+    char peak[32], total[32];
+    if (json) {
+        json_t *o = kn_result_to_json(desc, r);
+        json_object_set_new(o, "event", json_string("done"));
+        json_object_set_new(o, "seconds", json_real(r->seconds));
+        if (r->request.output)
+            json_object_set_new(o, "output", json_string(r->request.output));
+        char *text = json_dumps(o, JSON_COMPACT);
+        printf("%s\n", text ? text : "{}");
+        free(text);
+        json_decref(o);
+        return;
+    }
+    fprintf(stderr, "%s  %lldx%lld, %lld frames, seed %lld, %s, peak %s, %s in all\n",
+            r->request.output ? r->request.output : "done", (long long)r->request.width,
+            (long long)r->request.height, (long long)r->request.frames, (long long)r->request.seed,
+            kn_dtype_name(r->plan.dtype), kn_format_bytes((double)r->peak_bytes, peak, sizeof peak),
+            kn_format_seconds(r->seconds, total, sizeof total));
+}
+
+static int check(const kn_request *rq, kn_err *err)
+{
+    if (!rq->model)
+        return kn_fail(err, KN_EINVAL, "no model given; say --model NAME|DIR|FILE");
+    if (!rq->prompt)
+        return kn_fail(err, KN_EINVAL, "no prompt given; say --prompt TEXT");
+    if (!rq->output && !rq->save_tensors)
+        return kn_fail(err, KN_EINVAL, "no output given; say -o FILE.mp4 or -o FOLDER/");
+    return 0;
+}
+
+int kn_cmd_generate(int argc, char **argv)
+{
+    bool json = false, help = false;
+    const char *encoder = NULL;
+    const kn_switch switches[] = {
+        {"encoder", "NAME", "video encoder (default: libx264, else what is there)", NULL, &encoder},
+        {"json", NULL, "progress and result as JSON lines on standard output", &json, NULL},
+        {0},
+    };
+    kn_err err = {0};
+    kn_request rq;
+    kn_request_init(&rq);
+    const kn_model_desc *desc = NULL;
+    int rc = kn_args_parse(argc, argv, &rq, switches, NULL, &help, &err);
+    if (help) {
+        kn_args_help(stdout, "generate --model NAME|DIR|FILE --prompt TEXT -o OUT.mp4 [OPTIONS]", switches,
+                     true);
+        kn_request_done(&rq);
+        return 0;
+    }
+    if (!rc)
+        rc = check(&rq, &err);
+    if (!rc)
+        rc = kn_model_find(rq.model, &desc, &err);
+    if (!rc) {
+        kn_progress progress;
+        kn_progress_init(&progress, json);
+        catch_signals();
+        kn_generate_opts opts = {kn_progress_event, &progress, &cancelled, encoder};
+        kn_result result;
+        rc = kn_generate(desc, &rq, &opts, &result, &err);
+        kn_progress_clear(&progress);
+        if (!rc) {
+            print_result(desc, &result, json);
+            kn_result_done(&result);
+        }
+    }
+    kn_request_done(&rq);
+    return rc ? kn_cli_fail(&err) : 0;
+}

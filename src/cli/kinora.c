@@ -1,0 +1,51 @@
+/* kinora: the program. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+static const kn_command commands[] = {
+    {"generate", "make a video from text and pictures", kn_cmd_generate},
+    {"plan", "say what a video will cost, without reading weights", kn_cmd_plan},
+    {"models", "list model families, or describe a model", kn_cmd_models},
+    {"info", "show what a video file says of how it was made", kn_cmd_info},
+    {"doctor", "show this machine: processor, libraries, encoders, advice", kn_cmd_doctor},
+    {"bench", "measure the denoiser and the VAE at real sizes with random weights", kn_cmd_bench},
+    {NULL, NULL, NULL},
+};
+
+static void help(FILE *out)
+{
+    fprintf(out, "kinora %s: local AI video studio\n\nusage: kinora COMMAND [OPTIONS]\n\ncommands:\n",
+            KN_VERSION);
+    for (const kn_command *c = commands; c->name; c++)
+        fprintf(out, "  %-10s %s\n", c->name, c->summary);
+    fprintf(out, "\n`kinora COMMAND --help` lists its options.  A first video without any model:\n"
+                 "  kinora generate --model testsrc --prompt bars -o bars.mp4\n\nexit codes:\n");
+#define X(sym, value, http, exit_code, text) fprintf(out, "  %3d  %s\n", exit_code, text);
+    KN_ERR_LIST(X)
+#undef X
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "";
+    if (!strcmp(name, "--version") || !strcmp(name, "-V") || !strcmp(name, "version")) {
+        printf("kinora %s\n", KN_VERSION);
+        return 0;
+    }
+    if (!*name || !strcmp(name, "help") || !strcmp(name, "--help") || !strcmp(name, "-h")) {
+        if (argc > 2 && strcmp(name, "help") == 0) {
+            for (const kn_command *c = commands; c->name; c++)
+                if (strcmp(c->name, argv[2]) == 0)
+                    return c->run(2, (char *[]){argv[2], "--help", NULL});
+        }
+        help(*name ? stdout : stderr);
+        return *name ? 0 : kn_err_exit(KN_EINVAL);
+    }
+    for (const kn_command *c = commands; c->name; c++)
+        if (strcmp(c->name, name) == 0)
+            return c->run(argc - 1, argv + 1);
+    fprintf(stderr, "kinora: unknown command \"%.64s\"; `kinora help` lists them\n", name);
+    return kn_err_exit(KN_EINVAL);
+}
