@@ -39,6 +39,10 @@ typedef struct kn_model_desc {
                    kn_err *err);
     /* Latents in, pictures out through r->pictures; leaves r->latents. */
     int (*generate)(void *model, kn_run *r, kn_err *err);
+    /* A model of a published size with random weights and no tokenizer, for benchmarks: opened like any other. NULL:
+     * none.  `config` is one of random_configs ("wan-1.3b|wan-14b"); with_text: the text encoder at its real size. */
+    int (*open_random)(const char *config, bool with_text, void **ret_model, kn_err *err);
+    const char *random_configs;
     /* Facts for people and programs: variant, sizes, files. Adds members to obj; may be NULL. */
     void (*describe)(void *model, json_t *obj);
     void (*close)(void *model); /* accepts NULL */

@@ -23,7 +23,7 @@ typedef struct kn_wan_model {
     kn_checkpoint *vae_ck;
     kn_t5_config text;
     kn_checkpoint *text_ck;
-    kn_tokenizer *tokenizer;
+    kn_tokenizer *tokenizer; /* NULL with random weights */
     bool has_clip;
     kn_clip_vision_config clip;
     kn_checkpoint *clip_ck;
@@ -36,6 +36,9 @@ typedef struct kn_wan_model {
 /* rq->model is a diffusers folder, or a single file with --vae, --text-encoder and (unless the sizes are the published
  * ones) --config. Weights are mapped, not read. */
 int kn_wan_model_open(const kn_request *rq, kn_wan_model **ret, kn_err *err);
+/* A model of a published size with random weights (random.c). */
+int kn_wan_model_open_random(const char *config, bool with_text, kn_wan_model **ret, kn_err *err);
+extern const char kn_wan_random_configs[];
 void kn_wan_model_close(kn_wan_model *m);
 /* 0..100: how surely a path is a Wan model. */
 int kn_wan_model_probe(const char *path);

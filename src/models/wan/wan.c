@@ -10,6 +10,15 @@ static int open_model(const kn_request *rq, void **ret, kn_err *err)
     return rc;
 }
 
+static int open_random(const char *config, bool with_text, void **ret, kn_err *err)
+{
+    kn_wan_model *m = NULL;
+    int rc = kn_wan_model_open_random(config, with_text, &m, err);
+    if (!rc)
+        *ret = m;
+    return rc;
+}
+
 static int prepare(void *model, kn_request *rq, void (*note)(void *, const char *), void *ud, kn_err *err)
 {
     return kn_wan_prepare(model, rq, note, ud, err);
@@ -94,6 +103,8 @@ const kn_model_desc kn_model_wan = {
     .open = open_model,
     .prepare = prepare,
     .generate = generate,
+    .open_random = open_random,
+    .random_configs = kn_wan_random_configs,
     .describe = describe,
     .close = close_model,
 };
