@@ -156,7 +156,9 @@ static int no_memory(kn_err *err, const kn_param *p)
 
 static bool is_choice(const char *choices, const char *value)
 {
-    size_t n = strlen(value);
+    size_t n = strcspn(value, "|");
+    if (value[n]) /* "a|b" is the list, not a choice */
+        return false;
     for (const char *c = choices; c; c = strchr(c, '|') ? strchr(c, '|') + 1 : NULL)
         if (n && strncmp(c, value, n) == 0 && (c[n] == '|' || c[n] == '\0'))
             return true;
