@@ -25,7 +25,15 @@ static bool same(const json_t *want, const int32_t *ids, int n)
 static bool tokenizes(const kn_tokenizer *t, const json_t *text, const json_t *want, bool eos)
 {
     int32_t *ids = NULL;
-    int n = 0;
+    int n = 0, max = (int)json_array_size(want);
+    /* recorded with truncation; a text with NUL in it has no C string */
+    bool plain = strlen(json_string_value(text)) == json_string_length(text);
+    if (eos && plain) {
+        bool same_ids =
+            !kn_tokenizer_encode(t, json_string_value(text), max, &ids, &n, NULL) && same(want, ids, n);
+        free(ids);
+        return same_ids;
+    }
     if (kn_tokenizer_encode_raw_bytes(t, json_string_value(text), json_string_length(text), &ids, &n, NULL))
         return false;
     json_t *expected = json_deep_copy(want);

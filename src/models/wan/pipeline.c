@@ -125,10 +125,10 @@ int kn_wan_generate(kn_wan_model *m, kn_run *r, kn_err *err)
     kn_wan_text_done(&text);
     if (rc)
         goto out;
-    cut_front(latents, dims, cond.n_references);
     if (r->trace)
         r->trace(r->trace_ud, "latents", latents, 5,
                  (const int64_t[]){1, dims[0], dims[1], dims[2], dims[3]});
+    cut_front(latents, dims, cond.n_references);
     rc = kn_wan_decode(m, r, latents, dims, err);
     memcpy(r->latents_dims, (int64_t[]){1, dims[0], dims[1], dims[2], dims[3]}, sizeof r->latents_dims);
     r->latents = latents;
