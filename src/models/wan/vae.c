@@ -148,7 +148,10 @@ int kn_wan_vae_config_derive(kn_checkpoint *ck, kn_wan_vae_config *ret, kn_err *
     return rc;
 }
 
-/* ---- weights ---- */
+/* ---- weights ----
+ *
+ * The convolutions at both ends of a half stay float32 in bf16 runs: they have so few channels that nothing averages
+ * their rounding out and next to no work to save. */
 
 static void load_res(kn_loader *l, kn_wan_res_block *b, const char *name, int64_t n_in, int64_t n_out)
 {
@@ -191,7 +194,7 @@ static void load_decoder(kn_wan_half *d, const kn_wan_vae_config *f, kn_loader *
     char p[96];
     kn_loader_prefix(l, "decoder.");
     d->n_first = top;
-    d->conv_in = kn_load_conv(l, "conv_in", f->z_dim, top, 3, 3, 3, 0);
+    d->conv_in = kn_load_conv(l, "conv_in", f->z_dim, top, 3, 3, 3, KN_LOAD_F32);
     load_mid(l, d, top);
     for (int i = 0; i < f->n_levels; i++) {
         kn_wan_stage *s = &d->stages[d->n_stages++];
@@ -213,7 +216,7 @@ static void load_decoder(kn_wan_half *d, const kn_wan_vae_config *f, kn_loader *
     }
     d->n_last = n_in;
     d->norm_out = kn_load_vector(l, "norm_out.gamma", 1, &d->n_last, 0);
-    d->conv_out = kn_load_conv(l, "conv_out", d->n_last, 3 * f->patch_size * f->patch_size, 3, 3, 3, 0);
+    d->conv_out = kn_load_conv(l, "conv_out", d->n_last, 3 * f->patch_size * f->patch_size, 3, 3, 3, KN_LOAD_F32);
 }
 
 static void load_encoder(kn_wan_half *e, const kn_wan_vae_config *f, kn_loader *l)
@@ -223,7 +226,7 @@ static void load_encoder(kn_wan_half *e, const kn_wan_vae_config *f, kn_loader *
     char p[96];
     kn_loader_prefix(l, "encoder.");
     e->n_first = n_in;
-    e->conv_in = kn_load_conv(l, "conv_in", 3 * f->patch_size * f->patch_size, n_in, 3, 3, 3, 0);
+    e->conv_in = kn_load_conv(l, "conv_in", 3 * f->patch_size * f->patch_size, n_in, 3, 3, 3, KN_LOAD_F32);
     for (int i = 0; i < f->n_levels; i++) {
         kn_wan_stage *s = &e->stages[e->n_stages++];
         bool last = i + 1 == f->n_levels, in_time = !last && f->temporal_downsample[i];
@@ -250,7 +253,7 @@ static void load_encoder(kn_wan_half *e, const kn_wan_vae_config *f, kn_loader *
     load_mid(l, e, n_in);
     e->n_last = n_in;
     e->norm_out = kn_load_vector(l, "norm_out.gamma", 1, &e->n_last, 0);
-    e->conv_out = kn_load_conv(l, "conv_out", n_in, 2 * f->z_dim, 3, 3, 3, 0);
+    e->conv_out = kn_load_conv(l, "conv_out", n_in, 2 * f->z_dim, 3, 3, 3, KN_LOAD_F32);
 }
 
 void kn_wan_vae_load(kn_wan_vae *v, const kn_wan_vae_config *config, kn_loader *l, unsigned halves)
@@ -260,11 +263,11 @@ void kn_wan_vae_load(kn_wan_vae *v, const kn_wan_vae_config *config, kn_loader *
     if (halves & KN_WAN_VAE_ENCODER) {
         load_encoder(&v->encoder, config, l);
         kn_loader_prefix(l, "%s", "");
-        v->quant_conv = kn_load_conv(l, "quant_conv", 2 * z, 2 * z, 1, 1, 1, 0);
+        v->quant_conv = kn_load_conv(l, "quant_conv", 2 * z, 2 * z, 1, 1, 1, KN_LOAD_F32);
     }
     if (halves & KN_WAN_VAE_DECODER) {
         load_decoder(&v->decoder, config, l);
         kn_loader_prefix(l, "%s", "");
-        v->post_quant_conv = kn_load_conv(l, "post_quant_conv", z, z, 1, 1, 1, 0);
+        v->post_quant_conv = kn_load_conv(l, "post_quant_conv", z, z, 1, 1, 1, KN_LOAD_F32);
     }
 }
