@@ -6,8 +6,9 @@
 
 /* Bytes a thread takes at least: below this starting threads costs more than the work. */
 enum { GRAIN_BYTES = 65536 };
-/* Side of the square that a transpose moves at once: both its sides stay in the first-level cache. */
-enum { TILE = 16 };
+/* A transpose moves tiles of this many elements, square where both sides are long enough: both stay in the
+ * first-level cache. */
+enum { TILE_SIDE = 16, TILE_ELEMENTS = TILE_SIDE * TILE_SIDE };
 
 /* ---- strided rows: concat, slice ---- */
 
@@ -130,10 +131,11 @@ int kn_cpu_repeat_channels(kn_device *dev, kn_tensor dst, kn_tensor src, int r, 
 /* A permutation after neighbouring dimensions that stay together were merged and those of size 1 dropped. */
 typedef struct permutation {
     int n;
-    int64_t size[KN_MAX_DIMS]; /* of the result's dimensions */
-    int64_t from[KN_MAX_DIMS]; /* elements between neighbours along that dimension in the source */
-    int64_t to[KN_MAX_DIMS];   /* the same in the result */
-    int across;                /* the dimension that is innermost in the source */
+    int64_t size[KN_MAX_DIMS];      /* of the result's dimensions */
+    int64_t from[KN_MAX_DIMS];      /* elements between neighbours along that dimension in the source */
+    int64_t to[KN_MAX_DIMS];        /* the same in the result */
+    int across;                     /* the dimension that is innermost in the source */
+    int64_t side_across, side_last; /* of a tile */
     int64_t tiles_across, tiles_last;
     size_t elem;
     char *dst;
@@ -233,9 +235,19 @@ static void transpose_tile(const permutation *p, int64_t from, int64_t to, int64
     }
 }
 
-static int64_t tile_len(int64_t size, int64_t tile)
+static int64_t smaller(int64_t a, int64_t b)
 {
-    return size - tile * TILE < TILE ? size - tile * TILE : TILE;
+    return a < b ? a : b;
+}
+
+static void choose_tiles(permutation *p)
+{
+    int64_t across = p->size[p->across], last = p->size[p->n - 1];
+    p->side_across = smaller(across, TILE_SIDE);
+    p->side_last = smaller(last, TILE_ELEMENTS / p->side_across);
+    p->side_across = smaller(across, TILE_ELEMENTS / p->side_last);
+    p->tiles_across = (across + p->side_across - 1) / p->side_across;
+    p->tiles_last = (last + p->side_last - 1) / p->side_last;
 }
 
 /* Tiles of the two dimensions that are innermost on one side each. */
@@ -245,11 +257,13 @@ static void run_permute_tiles(void *arg, int64_t begin, int64_t end, int thread)
     const permutation *p = arg;
     int last = p->n - 1;
     for (int64_t k = begin; k < end; k++) {
-        int64_t tl = k % p->tiles_last, ta = k / p->tiles_last % p->tiles_across, from, to;
+        int64_t l = k % p->tiles_last * p->side_last, from, to;
+        int64_t a = k / p->tiles_last % p->tiles_across * p->side_across;
         permutation_at(p, last, p->across, k / p->tiles_last / p->tiles_across, &from, &to);
-        from += ta * TILE + tl * TILE * p->from[last];
-        to += ta * TILE * p->to[p->across] + tl * TILE;
-        transpose_tile(p, from, to, tile_len(p->size[p->across], ta), tile_len(p->size[last], tl));
+        from += a + l * p->from[last];
+        to += a * p->to[p->across] + l;
+        transpose_tile(p, from, to, smaller(p->side_across, p->size[p->across] - a),
+                       smaller(p->side_last, p->size[last] - l));
     }
 }
 
@@ -267,10 +281,9 @@ int kn_cpu_permute(kn_device *dev, kn_tensor dst, kn_tensor src, const int *perm
         kn_parallel_for(n / last, grain, run_permute_rows, &p);
         return 0;
     }
-    p.tiles_across = (p.size[p.across] + TILE - 1) / TILE;
-    p.tiles_last = (last + TILE - 1) / TILE;
+    choose_tiles(&p);
     int64_t outer = n / last / p.size[p.across];
-    kn_parallel_for(outer * p.tiles_across * p.tiles_last, GRAIN_BYTES / (TILE * TILE * 4), run_permute_tiles,
-                    &p);
+    kn_parallel_for(outer * p.tiles_across * p.tiles_last, GRAIN_BYTES / (TILE_ELEMENTS * 4),
+                    run_permute_tiles, &p);
     return 0;
 }
