@@ -8,6 +8,7 @@
 #include "base/parallel.h"
 #include "tensor/cpu/cpu_device.h"
 #include "tensor/cpu/kernels.h"
+#include "tensor/cpu/relayout.h"
 
 /* Most work of one call of oneDNN, if there are frames to divide: see linear.c. */
 #define CHUNK_FLOPS 60e9
@@ -95,15 +96,15 @@ static int size_plan(kn_device *dev, plan *p, const kn_conv_args *a, kn_err *err
             p->weights_bytes = kn_md_bytes(wants);
         kn_prim_put(prims, prim);
     }
-    /* turning back to the packed layout needs as much */
-    if (!rc && p->weights_bytes && p->weights_bytes < kn_md_bytes(kn_prim_weights(packed)))
+    /* a weight that was turned over before may have to be turned back */
+    if (!rc && !p->weights_bytes)
         p->weights_bytes = kn_md_bytes(kn_prim_weights(packed));
+    p->weights_bytes = kn_cpu_align(p->weights_bytes);
     kn_prim_put(prims, packed);
     p->in_bytes =
         p->convert ? kn_cpu_align(kn_dtype_bytes(p->type, p->in[0] * p->in[1] * p->in[2] * p->in[3])) : 0;
     p->acc_bytes =
         p->direct ? 0 : kn_cpu_align(kn_dtype_bytes(KN_F32, p->chunk * p->out[1] * p->out[2] * p->out[3]));
-    p->weights_bytes = kn_cpu_align(p->weights_bytes);
     return rc;
 }
 
@@ -164,25 +165,26 @@ static int load_picture(kn_device *dev, const plan *p, const kn_conv_args *a, ch
 
 /* ---- running ---- */
 
-/* The weights in the layout `wants`, at *ret: those packed, or turned over. */
-static int weights_as(kn_device *dev, kn_cpu_weight *w, const kn_md *wants, char *room, const void **ret,
-                      kn_err *err)
+/* The weights in the layout `wants`, at *ret: those packed, or turned over in `room` and, if they fit, put back. */
+static int weights_as(const kn_weight *weight, const kn_md *wants, void *room, const void **ret, kn_err *err)
 {
+    kn_cpu_weight *w = weight->priv;
     *ret = w->packed;
     if (kn_md_equal(&w->layout, wants))
         return 0;
-    int rc = kn_prims_reorder(kn_cpu_of(dev)->prims, &w->layout, w->packed, wants, room, err);
-    if (rc || kn_md_bytes(wants) > w->packed_bytes) {
-        *ret = room;
-        return rc;
-    }
+    *ret = room;
+    int elem = (int)kn_dtype_bytes(w->type, 1);
+    int rc = kn_relayout(weight->spec.dims, elem, &w->layout, w->packed, wants, room, err);
     kn_md layout = {0};
+    if (rc || kn_md_bytes(wants) > w->packed_bytes)
+        return rc;
     rc = kn_dnnl_check(kn_md_copy(&layout, wants), "weight layout", err);
     if (rc)
         return rc;
     memcpy(w->packed, room, kn_md_bytes(wants));
     kn_md_done(&w->layout);
     w->layout = layout;
+    *ret = w->packed;
     return 0;
 }
 
@@ -203,7 +205,7 @@ static int run_step(kn_device *dev, const plan *p, const buffers *b, const kn_co
                     kn_err *err)
 {
     kn_prims *prims = kn_cpu_of(dev)->prims;
-    kn_cpu_weight *w = a->w->priv;
+    const kn_cpu_weight *w = a->w->priv;
     kn_tensor out = frames(a->out, s->first, s->n), dst = out;
     if (!p->direct) {
         dst.data = b->acc;
@@ -214,7 +216,7 @@ static int run_step(kn_device *dev, const plan *p, const buffers *b, const kn_co
     d.src = b->in + kn_dtype_bytes(p->type, s->in_first * p->in[1] * p->in[2] * p->in[3]);
     int rc = kn_prim_get(prims, &s->key, &prim, err);
     if (!rc)
-        rc = weights_as(dev, w, kn_prim_weights(prim), b->weights, &d.weights, err);
+        rc = weights_as(a->w, kn_prim_weights(prim), b->weights, &d.weights, err);
     if (!rc && !kn_is_null(a->opts.add))
         rc = kn_cpu_copy(dev, dst, frames(a->opts.add, s->first, s->n), err);
     if (!rc)

@@ -88,6 +88,35 @@ dnnl_status_t kn_md_memory(const kn_md *md, dnnl_engine_t engine, void *data, dn
     return dnnl_memory_create(ret, md->d, engine, data);
 }
 
+dnnl_status_t kn_md_query_blocks(const kn_md *md, kn_md_blocks *ret)
+{
+    dnnl_format_kind_t kind;
+    dnnl_dims_t *strides, *padded, *sizes, *dims;
+    int n_dims;
+    dnnl_status_t s = dnnl_memory_desc_query(md->d, dnnl_query_format_kind, &kind);
+    if (!s && kind != dnnl_blocked)
+        s = dnnl_unimplemented;
+    if (!s)
+        s = dnnl_memory_desc_query(md->d, dnnl_query_ndims_s32, &n_dims);
+    if (!s)
+        s = dnnl_memory_desc_query(md->d, dnnl_query_strides, &strides);
+    if (!s)
+        s = dnnl_memory_desc_query(md->d, dnnl_query_padded_dims, &padded);
+    if (!s)
+        s = dnnl_memory_desc_query(md->d, dnnl_query_inner_nblks_s32, &ret->n_blocks);
+    if (!s)
+        s = dnnl_memory_desc_query(md->d, dnnl_query_inner_blks, &sizes);
+    if (!s)
+        s = dnnl_memory_desc_query(md->d, dnnl_query_inner_idxs, &dims);
+    if (s)
+        return s;
+    memcpy(ret->strides, *strides, (size_t)n_dims * sizeof **strides);
+    memcpy(ret->padded, *padded, (size_t)n_dims * sizeof **padded);
+    memcpy(ret->sizes, *sizes, (size_t)ret->n_blocks * sizeof **sizes);
+    memcpy(ret->dims, *dims, (size_t)ret->n_blocks * sizeof **dims);
+    return s;
+}
+
 dnnl_status_t kn_dnnl_append_eltwise(dnnl_post_ops_t po, dnnl_alg_kind_t alg, float alpha)
 {
     return dnnl_post_ops_append_eltwise(po, alg, alpha, 0.0f);
@@ -169,6 +198,19 @@ bool kn_md_equal(const kn_md *a, const kn_md *b)
 dnnl_status_t kn_md_memory(const kn_md *md, dnnl_engine_t engine, void *data, dnnl_memory_t *ret)
 {
     return dnnl_memory_create(ret, &md->d, engine, data);
+}
+
+dnnl_status_t kn_md_query_blocks(const kn_md *md, kn_md_blocks *ret)
+{
+    if (md->d.format_kind != dnnl_blocked || md->d.extra.flags)
+        return dnnl_unimplemented;
+    const dnnl_blocking_desc_t *b = &md->d.format_desc.blocking;
+    memcpy(ret->strides, b->strides, sizeof ret->strides);
+    memcpy(ret->padded, md->d.padded_dims, sizeof ret->padded);
+    memcpy(ret->sizes, b->inner_blks, sizeof ret->sizes);
+    memcpy(ret->dims, b->inner_idxs, sizeof ret->dims);
+    ret->n_blocks = b->inner_nblks;
+    return dnnl_success;
 }
 
 dnnl_status_t kn_dnnl_append_eltwise(dnnl_post_ops_t po, dnnl_alg_kind_t alg, float alpha)

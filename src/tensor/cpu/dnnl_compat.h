@@ -32,6 +32,14 @@ size_t kn_md_bytes(const kn_md *md);
 bool kn_md_equal(const kn_md *a, const kn_md *b);
 dnnl_status_t kn_md_memory(const kn_md *md, dnnl_engine_t engine, void *data, dnnl_memory_t *ret);
 
+/* How a blocked layout without padding in front lies in memory. */
+typedef struct kn_md_blocks {
+    dnnl_dims_t strides, padded; /* of the outer dimensions; sizes rounded up to whole blocks */
+    int n_blocks;                /* inner blocks, outermost first: sizes and the dimensions they divide */
+    dnnl_dims_t sizes, dims;
+} kn_md_blocks;
+dnnl_status_t kn_md_query_blocks(const kn_md *md, kn_md_blocks *ret);
+
 dnnl_status_t kn_dnnl_append_eltwise(dnnl_post_ops_t po, dnnl_alg_kind_t alg, float alpha);
 dnnl_status_t kn_dnnl_append_binary(dnnl_post_ops_t po, dnnl_alg_kind_t alg, const kn_md *md);
 dnnl_status_t kn_dnnl_append_sum(dnnl_post_ops_t po);
