@@ -1,4 +1,5 @@
 /* kinora: the program. */
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,6 +30,9 @@ static void help(FILE *out)
 
 int main(int argc, char **argv)
 {
+    /* glibc raises this threshold as it sees large blocks freed and then keeps gigabytes of freed weights; fixed, what a
+     * phase frees goes back to the system, as plans promise. */
+    mallopt(M_MMAP_THRESHOLD, 1 << 20);
     const char *name = argc > 1 ? argv[1] : "";
     if (!strcmp(name, "--version") || !strcmp(name, "-V") || !strcmp(name, "version")) {
         printf("kinora %s\n", KN_VERSION);

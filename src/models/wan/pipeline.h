@@ -13,11 +13,19 @@ int kn_wan_generate(kn_wan_model *m, kn_run *r, kn_err *err);
 
 /* ---- the stages, each loading and freeing its own weights ---- */
 
-/* Text states [n_tokens, text_dim] of the prompt and (if wanted) the negative prompt, on the host, padded with zero
- * rows to max_sequence_length as the reference does. */
+/* Text states of the prompt and (if wanted) the negative prompt, on the host.
+ *
+ * The reference pads them with zero rows to max_sequence_length and attends to those; equal rows are one row that
+ * counts n_equal times (kn_wan_context), so only one is kept. */
+typedef struct kn_wan_states {
+    float *rows; /* [n_rows, dim]; NULL: not wanted */
+    int64_t n_rows;
+    int n_equal; /* how often the last row counts; 0: once, there is no padding */
+} kn_wan_states;
+
 typedef struct kn_wan_text {
-    float *cond, *uncond; /* uncond NULL without guidance */
-    int64_t n_tokens, dim;
+    kn_wan_states prompt, negative; /* negative.rows NULL without guidance */
+    int64_t dim;
 } kn_wan_text;
 int kn_wan_encode_text(kn_wan_model *m, kn_run *r, bool with_negative, kn_wan_text *ret, kn_err *err);
 void kn_wan_text_done(kn_wan_text *t);

@@ -50,14 +50,15 @@ static void unload(sampler *s)
 }
 
 /* Prompt and picture states through the embedders, keys and values of every block included. */
-static void make_context(sampler *s, int which, const float *states)
+static void make_context(sampler *s, int which, const kn_wan_states *states)
 {
     kn_ctx *c = s->r->ctx;
-    kn_tensor text = kn_from_f32(c, KN_F32, KN_DIMS(s->text->n_tokens, s->text->dim), states), image = {0};
+    kn_tensor text = kn_from_f32(c, KN_F32, KN_DIMS(states->n_rows, s->text->dim), states->rows), image = {0};
     if (s->cond->image_states)
         image =
             kn_from_f32(c, KN_F32, KN_DIMS(s->cond->n_image, config(s)->image_dim), s->cond->image_states);
     kn_wan_context_init(c, &s->dit, text, image, NULL, &s->contexts[which]);
+    s->contexts[which].n_equal = states->n_equal;
     kn_wan_context_keep_kv(c, &s->dit, &s->contexts[which]);
     kn_free(c, &text);
     kn_free(c, &image);
@@ -93,9 +94,9 @@ static int load(sampler *s, int expert, kn_err *err)
     if (rc)
         return rc;
     s->rope = kn_wan_rope(c, f->head_dim, s->t / f->patch[0], s->h / f->patch[1], s->w / f->patch[2]);
-    make_context(s, 0, s->text->cond);
-    if (s->text->uncond)
-        make_context(s, 1, s->text->uncond);
+    make_context(s, 0, &s->text->prompt);
+    if (s->text->negative.rows)
+        make_context(s, 1, &s->text->negative);
     make_control(s);
     return kn_ctx_error(c, err);
 }
@@ -258,7 +259,7 @@ int kn_wan_sample(kn_wan_model *m, kn_run *r, const kn_wan_text *text, const kn_
     kn_denoise d = {.scheduler = scheduler,
                     .latents = latents,
                     .n = n,
-                    .cfg = text->uncond != NULL,
+                    .cfg = text->negative.rows != NULL,
                     .ud = &s,
                     .predict = predict,
                     .stage = stage,

@@ -216,7 +216,8 @@ static void load_decoder(kn_wan_half *d, const kn_wan_vae_config *f, kn_loader *
     }
     d->n_last = n_in;
     d->norm_out = kn_load_vector(l, "norm_out.gamma", 1, &d->n_last, 0);
-    d->conv_out = kn_load_conv(l, "conv_out", d->n_last, 3 * f->patch_size * f->patch_size, 3, 3, 3, KN_LOAD_F32);
+    d->conv_out =
+        kn_load_conv(l, "conv_out", d->n_last, 3 * f->patch_size * f->patch_size, 3, 3, 3, KN_LOAD_F32);
 }
 
 static void load_encoder(kn_wan_half *e, const kn_wan_vae_config *f, kn_loader *l)
