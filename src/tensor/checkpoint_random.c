@@ -44,8 +44,18 @@ static inline float normal(uint32_t key, uint32_t i)
 {
     /* four bytes: mean 4 * 127.5, variance 4 * (256^2 - 1) / 12 */
     uint32_t x = hash32(i ^ key);
-    uint32_t sum = (x & 255u) + (x >> 8 & 255u) + (x >> 16 & 255u) + (x >> 24);
+    uint32_t pairs = (x & 0xff00ffu) + (x >> 8 & 0xff00ffu), sum = (pairs & 0xffffu) + (pairs >> 16);
     return ((float)(int32_t)sum - 510.0f) * (1.0f / 147.80054f);
+}
+
+/* kn_f32_to_bf16 without its case for NaN, which costs the loop its vectors. */
+static inline uint16_t finite_to_bf16(float f)
+{
+    union {
+        float f;
+        uint32_t u;
+    } v = {f};
+    return (uint16_t)((v.u + 0x7fffu + (v.u >> 16 & 1u)) >> 16);
 }
 
 static void fill_block(const fill_job *job, int64_t begin, int64_t n)
@@ -60,7 +70,7 @@ static void fill_block(const fill_job *job, int64_t begin, int64_t n)
     } else {
         uint16_t *dst = (uint16_t *)job->dst + begin;
         for (uint32_t i = 0; i < (uint32_t)n; i++)
-            dst[i] = kn_f32_to_bf16(mean + std * normal(key, i));
+            dst[i] = finite_to_bf16(mean + std * normal(key, i));
     }
 }
 

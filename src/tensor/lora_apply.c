@@ -22,9 +22,15 @@ static float *decode(const kn_entry *e, kn_err *err)
 
 /* ---- w += scale * a x b, in tiles of ROWS x COLS whose sums stay in registers ---- */
 
-enum { ROWS = 4, COLS = 8, PANELS = 16 };
+enum { ROWS = 4, LANES = 4, COLS = 2 * LANES, PANELS = 16 };
 
-typedef float columns __attribute__((vector_size(COLS * sizeof(float))));
+/* As wide as every x86-64 and AArch64 register: wider ones are taken apart through memory by gcc 12. */
+typedef float lanes __attribute__((vector_size(LANES * sizeof(float))));
+
+typedef union columns {
+    lanes v[2];
+    float f[COLS];
+} columns;
 
 typedef struct product {
     const float *a;   /* [n_out, rank] */
@@ -42,7 +48,7 @@ static columns *pack_columns(const float *b, int64_t rank, int64_t n_in)
         int64_t n = n_in - p * COLS < COLS ? n_in - p * COLS : COLS;
         for (int64_t k = 0; k < rank; k++) {
             columns c = {0};
-            memcpy(&c, b + k * n_in + p * COLS, (size_t)n * sizeof *b);
+            memcpy(c.f, b + k * n_in + p * COLS, (size_t)n * sizeof *b);
             panels[p * rank + k] = c;
         }
     }
@@ -51,19 +57,23 @@ static columns *pack_columns(const float *b, int64_t rank, int64_t n_in)
 
 static void add_tile(const product *t, int64_t row, int64_t n_rows, int64_t panel)
 {
-    columns sum[ROWS] = {{0}};
+    lanes sum[ROWS][2] = {{{0}}};
     const columns *b = t->b + panel * t->rank;
     const float *a[ROWS];
     for (int r = 0; r < ROWS; r++)
         a[r] = t->a + (row + (r < n_rows ? r : 0)) * t->rank;
-    for (int64_t k = 0; k < t->rank; k++)
-        for (int r = 0; r < ROWS; r++)
-            sum[r] += a[r][k] * b[k];
+    for (int64_t k = 0; k < t->rank; k++) {
+        lanes b0 = b[k].v[0], b1 = b[k].v[1];
+        for (int r = 0; r < ROWS; r++) {
+            sum[r][0] += a[r][k] * b0;
+            sum[r][1] += a[r][k] * b1;
+        }
+    }
     int64_t at = panel * COLS, n = t->n_in - at < COLS ? t->n_in - at : COLS;
     for (int r = 0; r < n_rows; r++) {
-        columns delta = sum[r] * t->scale;
+        columns delta = {{sum[r][0] * t->scale, sum[r][1] * t->scale}};
         for (int c = 0; c < n; c++)
-            t->w[(row + r) * t->n_in + at + c] += delta[c];
+            t->w[(row + r) * t->n_in + at + c] += delta.f[c];
     }
 }
 
