@@ -11,8 +11,11 @@ typedef struct kn_image {
     uint8_t *rgb; /* [height, width, 3] */
 } kn_image;
 
-/* PNG, JPEG, WebP (still), BMP, ...; EXIF rotation applied; alpha dropped as PIL's convert("RGB") does; 16-bit and
- * grey converted.  KN_EFORMAT, KN_ELIMIT (KN_LIMIT_IMAGE_PIXELS). */
+/* PNG, JPEG, WebP (still), BMP, TIFF, GIF (first frame); EXIF orientation applied.  As PIL's convert("RGB"): alpha is
+ * dropped, not composited; of 16 bits the high byte is kept (also for grey, which PIL clips instead); JPEG within a
+ * few levels, everything without loss exact.
+ * KN_EFORMAT (damaged, truncated, not a picture), KN_EUNSUPPORTED, KN_ELIMIT (KN_LIMIT_IMAGE_PIXELS, before anything
+ * is decoded), KN_ENOTFOUND, KN_EIO, KN_ENOMEM; the message begins with the path or `origin`. */
 int kn_image_load(const char *path, kn_image *ret, kn_err *err);
 int kn_image_load_memory(const void *data, size_t size, const char *origin, kn_image *ret, kn_err *err);
 int kn_image_new(int width, int height, kn_image *ret, kn_err *err); /* black */
@@ -26,8 +29,10 @@ int kn_image_resize_pil(const kn_image *src, int width, int height, kn_filter f,
 int kn_image_resize_torch(const kn_image *src, int width, int height, kn_filter f, kn_image *ret,
                           kn_err *err);
 
-/* All frames of a video file, an animated picture, a still, or a folder of pictures (sorted by name), as RGB;
- * at most max_frames. *ret_frames is a heap array of *ret_n images. */
+/* All frames of a video file, an animated GIF or PNG, a still, or a folder of pictures (sorted by name, numbers as
+ * numbers), as RGB; at most max_frames.  *ret_frames is a heap array of *ret_n images; *ret_fps (may be NULL) is 0 where
+ * there is none (stills, folders).  Frames of a file have one size.
+ * KN_EINVAL (max_frames not 1..KN_LIMIT_FRAMES), KN_ELIMIT (KN_LIMIT_VIDEO_SIDE, KN_LIMIT_CLIP_BYTES), and as above. */
 int kn_video_load(const char *path, int max_frames, kn_image **ret_frames, int *ret_n, double *ret_fps,
                   kn_err *err);
 void kn_images_free(kn_image *frames, int n);
