@@ -86,6 +86,7 @@ static int solve(kn_run *r, const kn_denoise *d, float *cond, float *uncond, kn_
             int rc = d->enter ? d->enter(d->ud, stage, &guidance, err) : 0;
             if (rc)
                 return rc;
+            kn_phase_resume(r);
         }
         int rc = predict_step(r, d, i, guidance, cond, uncond, err);
         if (rc)

@@ -66,6 +66,11 @@ void kn_phase_begin(kn_run *r, kn_phase phase, const char *detail, int64_t total
          &(kn_event){.kind = KN_EVENT_PHASE, .phase = phase, .text = s->detail, .total = total, .eta_s = -1});
 }
 
+void kn_phase_resume(kn_run *r)
+{
+    r->unit_began_s = kn_clock_s();
+}
+
 static int by_value(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -80,7 +85,7 @@ static double median_unit(const kn_run *r)
         return 0;
     memcpy(sorted, r->unit_times, (size_t)n * sizeof *sorted);
     qsort(sorted, (size_t)n, sizeof *sorted, by_value);
-    return sorted[n / 2];
+    return (sorted[n / 2] + sorted[(n - 1) / 2]) / 2;
 }
 
 void kn_phase_step(kn_run *r, int64_t done)

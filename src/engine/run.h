@@ -87,6 +87,8 @@ void kn_run_note(kn_run *r, const char *fmt, ...) __attribute__((format(printf, 
 
 void kn_phase_begin(kn_run *r, kn_phase phase, const char *detail, int64_t total);
 void kn_phase_step(kn_run *r, int64_t done);
+/* The time since the last unit was not spent on the next one (weights were swapped): its clock starts now. */
+void kn_phase_resume(kn_run *r);
 void kn_phase_end(kn_run *r);
 
 /* ---- the denoise loop ---- */
@@ -100,8 +102,8 @@ typedef struct kn_denoise {
     /* velocity [n] at `timestep` for the prompt, or (uncond) for the negative prompt. */
     int (*predict)(void *ud, int step, double timestep, bool uncond, const float *latents, float *velocity,
                    kn_err *err);
-    /* Called when a step belongs to another stage than the one before (an expert is swapped); returns its guidance
-     * scale. Stages are numbered by `stage`; NULL: a single stage 0. */
+    /* Called before the first step of every stage (an expert is swapped in); says its guidance scale. `stage` numbers
+     * them; NULL: a single stage 0. */
     int (*stage)(void *ud, int step, double timestep);
     int (*enter)(void *ud, int stage, double *ret_guidance, kn_err *err);
 } kn_denoise;

@@ -18,6 +18,7 @@ typedef struct sampler {
     kn_wan_transformer dit;
     kn_weight_set set;
     bool loaded;
+    int expert;     /* which one it is */
     kn_scope scope; /* holds what is kept over the steps */
     kn_rope rope;
     kn_wan_context contexts[2]; /* prompt, negative prompt */
@@ -89,6 +90,7 @@ static int load(sampler *s, int expert, kn_err *err)
     l.cancel = c->cancel;
     s->scope = kn_scope_open(c);
     s->loaded = true;
+    s->expert = expert;
     kn_wan_transformer_load(&s->dit, f, &l);
     int rc = kn_loader_finish(&l, NULL, err);
     if (rc)
@@ -113,8 +115,10 @@ static int stage(void *ud, int step, double timestep)
 static int enter(void *ud, int expert, double *ret_guidance, kn_err *err)
 {
     sampler *s = ud;
-    unload(s);
     *ret_guidance = expert == KN_WAN_HIGH ? s->r->rq->guidance : s->r->rq->guidance_2;
+    if (s->loaded && s->expert == expert)
+        return 0;
+    unload(s);
     return load(s, expert, err);
 }
 
@@ -243,10 +247,14 @@ int kn_wan_sample(kn_wan_model *m, kn_run *r, const kn_wan_text *text, const kn_
     sc.name = r->rq->scheduler;
     sc.flow_shift = r->rq->flow_shift;
     int64_t n = dims[0] * dims[1] * dims[2] * dims[3];
-    kn_phase_begin(r, KN_PHASE_SAMPLE, "", r->rq->steps);
+    kn_phase_begin(r, KN_PHASE_LOAD, "transformer", 0);
     int rc = sampler_init(&s, err);
     if (!rc)
         rc = kn_scheduler_new(&sc, (int)r->rq->steps, n, &scheduler, err);
+    if (!rc)
+        rc = load(&s, stage(&s, 0, scheduler->timesteps[0]), err);
+    kn_phase_end(r);
+    kn_phase_begin(r, KN_PHASE_SAMPLE, "", r->rq->steps);
     if (!rc && r->trace) {
         float sigmas[KN_LIMIT_STEPS + 1];
         for (int i = 0; i <= scheduler->n_steps; i++)
