@@ -27,7 +27,7 @@ build() { # build PRESET: everything compiles with warnings as errors
 
 static_analysis() {
     mkdir -p build-gcc/cppcheck
-    cppcheck --quiet --enable=warning,performance,portability --std=c11 --library=posix --inline-suppr -j "$jobs" \
+    cppcheck --quiet --enable=warning,performance,portability --std=c11 --library=posix --library=tools/cppcheck.cfg --inline-suppr -j "$jobs" \
         --suppressions-list=tools/cppcheck.supp --cppcheck-build-dir=build-gcc/cppcheck -Isrc -Iinclude \
         --error-exitcode=1 --template='{file}:{line}: {severity}: {message} [{id}]' src &&
         echo "cppcheck: ok"
