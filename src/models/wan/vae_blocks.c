@@ -79,6 +79,20 @@ kn_tensor kn_wan_res_forward(kn_ctx *c, kn_wan_vae_state *s, const kn_wan_res_bl
     return kn_scope_close(c, scope, y);
 }
 
+kn_tensor kn_wan_stage_blocks(kn_ctx *c, kn_wan_vae_state *s, const kn_wan_stage *st, kn_tensor *x)
+{
+    kn_tensor y = *x;
+    for (int i = 0; i < st->n_res; i++) {
+        kn_tensor next = kn_wan_res_forward(c, s, &st->res[i], y);
+        if (i > 0)
+            kn_free(c, &y);
+        else if (!st->factor_s)
+            kn_free(c, x);
+        y = next;
+    }
+    return y;
+}
+
 /* Single-head attention over the pixels of each frame: x + proj(attend(norm(x))). */
 static kn_tensor attend(kn_ctx *c, const kn_wan_vae_attention *a, kn_tensor x)
 {

@@ -31,33 +31,37 @@ static kn_tensor upsample(kn_ctx *c, kn_wan_vae_state *s, const kn_wan_stage *st
     return kn_scope_close(c, scope, kn_conv(c, x, st->resample, &opts, c->act));
 }
 
-/* The 2.2 decoder's shortcut around a stage: channels dealt out over the new pixels and frames (DupUp3D). */
-static kn_tensor duplicate_up(kn_ctx *c, const kn_wan_vae_state *s, const kn_wan_stage *st, kn_tensor x)
+/* The 2.2 decoder's shortcut around a stage: channels dealt out over the new pixels and frames (DupUp3D), added to y.
+ * One frame at a time: all of them would be the largest tensor of the whole decoding. */
+static void add_duplicated(kn_ctx *c, const kn_wan_vae_state *s, const kn_wan_stage *st, kn_tensor x,
+                           kn_tensor y)
 {
-    int64_t t = x.dims[0], h = x.dims[1], w = x.dims[2], ft = st->factor_t, fs = st->factor_s;
-    int64_t n_out = st->n_resampled;
-    kn_tensor r = kn_repeat_channels(c, x, (int)(n_out * ft * fs * fs / st->n_in));
-    kn_tensor v = kn_reshape(c, r, KN_DIMS(t, h, w, n_out, ft, fs, fs));
-    v = kn_permute(c, v, (const int[]){0, 4, 1, 5, 2, 6, 3});
-    kn_free(c, &r);
-    v = kn_reshape(c, v, KN_DIMS(t * ft, h * fs, w * fs, n_out));
-    return s->chunk == 0 ? kn_rows(c, v, ft - 1, t * ft - (ft - 1)) : v;
+    int64_t h = x.dims[1], w = x.dims[2], ft = st->factor_t, fs = st->factor_s, n_out = st->n_resampled;
+    int64_t kept = s->chunk == 0 ? 1 : ft; /* the first chunk stands for a single picture */
+    for (int64_t t = 0; t < x.dims[0]; t++) {
+        kn_scope scope = kn_scope_open(c);
+        kn_tensor r = kn_repeat_channels(c, kn_rows(c, x, t, 1), (int)(n_out * ft * fs * fs / st->n_in));
+        kn_tensor v = kn_reshape(c, r, KN_DIMS(h, w, n_out, ft, fs, fs));
+        v = kn_permute(c, v, (const int[]){3, 0, 4, 1, 5, 2});
+        kn_free(c, &r);
+        v = kn_reshape(c, v, KN_DIMS(ft, h * fs, w * fs, n_out));
+        kn_add(c, kn_rows(c, y, t * kept, kept), kn_rows(c, v, ft - kept, kept), 1.0f);
+        kn_scope_close(c, scope, (kn_tensor){0});
+    }
 }
 
+/* Frees x. */
 static kn_tensor stage_forward(kn_ctx *c, kn_wan_vae_state *s, const kn_wan_stage *st, kn_tensor x)
 {
     kn_scope scope = kn_scope_open(c);
-    kn_tensor y = x;
-    for (int i = 0; i < st->n_res; i++) {
-        kn_tensor next = kn_wan_res_forward(c, s, &st->res[i], y);
-        if (i > 0)
-            kn_free(c, &y);
-        y = next;
+    kn_tensor h = kn_wan_stage_blocks(c, s, st, &x), y = h;
+    if (st->resample) {
+        y = upsample(c, s, st, h);
+        kn_free(c, &h);
     }
-    if (st->resample)
-        y = upsample(c, s, st, y);
     if (st->factor_s)
-        kn_add(c, y, duplicate_up(c, s, st, x), 1.0f);
+        add_duplicated(c, s, st, x, y);
+    kn_free(c, &x);
     return kn_scope_close(c, scope, y);
 }
 
@@ -72,9 +76,7 @@ kn_tensor kn_wan_decode_chunk(kn_ctx *c, const kn_wan_vae *v, kn_wan_vae_state *
     kn_wan_trace(s, y, "conv_in");
     y = kn_wan_mid_forward(c, s, d, y);
     for (int i = 0; i < d->n_stages; i++) {
-        kn_tensor next = stage_forward(c, s, &d->stages[i], y);
-        kn_free(c, &y);
-        y = next;
+        y = stage_forward(c, s, &d->stages[i], y);
         kn_wan_trace(s, y, "up%d", i);
     }
     kn_tensor out = kn_wan_norm_conv(c, s, y, d->norm_out, d->conv_out, (kn_tensor){0}, KN_F32);

@@ -44,20 +44,18 @@ static kn_tensor average_down(kn_ctx *c, const kn_wan_stage *st, kn_tensor x)
     return kn_mean_channels(c, v, (int)(ch * ft * fs * fs / st->n_out));
 }
 
+/* Frees x. */
 static kn_tensor stage_forward(kn_ctx *c, kn_wan_vae_state *s, const kn_wan_stage *st, kn_tensor x)
 {
     kn_scope scope = kn_scope_open(c);
-    kn_tensor y = x;
-    for (int i = 0; i < st->n_res; i++) {
-        kn_tensor next = kn_wan_res_forward(c, s, &st->res[i], y);
-        if (i > 0)
-            kn_free(c, &y);
-        y = next;
+    kn_tensor h = kn_wan_stage_blocks(c, s, st, &x), y = h;
+    if (st->resample) {
+        y = downsample(c, s, st, h);
+        kn_free(c, &h);
     }
-    if (st->resample)
-        y = downsample(c, s, st, y);
     if (st->factor_s)
         kn_add(c, y, average_down(c, st, x), 1.0f);
+    kn_free(c, &x);
     return kn_scope_close(c, scope, y);
 }
 
@@ -68,11 +66,8 @@ kn_tensor kn_wan_encode_chunk(kn_ctx *c, const kn_wan_vae *v, kn_wan_vae_state *
     s->next = 0;
     kn_tensor y = kn_wan_causal_conv(c, s, x, e->conv_in, c->act);
     kn_wan_trace(s, y, "conv_in");
-    for (int i = 0; i < e->n_stages; i++) {
-        kn_tensor next = stage_forward(c, s, &e->stages[i], y);
-        kn_free(c, &y);
-        y = next;
-    }
+    for (int i = 0; i < e->n_stages; i++)
+        y = stage_forward(c, s, &e->stages[i], y);
     y = kn_wan_mid_forward(c, s, e, y);
     kn_tensor z = kn_wan_norm_conv(c, s, y, e->norm_out, e->conv_out, (kn_tensor){0}, KN_F32);
     kn_tensor moments = kn_conv(c, z, v->quant_conv, &(kn_conv_opts){0}, KN_F32);

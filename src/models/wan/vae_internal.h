@@ -27,6 +27,8 @@ kn_tensor kn_wan_causal_conv(kn_ctx *c, kn_wan_vae_state *s, kn_tensor x, const 
 kn_tensor kn_wan_norm_conv(kn_ctx *c, kn_wan_vae_state *s, kn_tensor x, kn_tensor gamma, const kn_weight *w,
                            kn_tensor add, kn_dtype out);
 kn_tensor kn_wan_res_forward(kn_ctx *c, kn_wan_vae_state *s, const kn_wan_res_block *b, kn_tensor x);
+/* All residual blocks of a stage. Frees x unless the stage's shortcut still needs it. */
+kn_tensor kn_wan_stage_blocks(kn_ctx *c, kn_wan_vae_state *s, const kn_wan_stage *st, kn_tensor *x);
 /* Residual block, attention, residual block. Frees x. */
 kn_tensor kn_wan_mid_forward(kn_ctx *c, kn_wan_vae_state *s, const kn_wan_half *h, kn_tensor x);
 void kn_wan_trace(kn_wan_vae_state *s, kn_tensor t, const char *fmt, ...)
