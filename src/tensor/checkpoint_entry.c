@@ -46,6 +46,12 @@ int kn_ck_check_overlaps(const kn_checkpoint *ck, int first, kn_err *err)
     return rc;
 }
 
+void kn_ck_prefetch(const kn_checkpoint *ck, const kn_entry *e)
+{
+    if (ck->maps && e->data)
+        kn_map_prefetch(e->data, e->bytes);
+}
+
 void kn_ck_release(const kn_checkpoint *ck, const kn_entry *e)
 {
     if (ck->maps && e->data) /* giving back pages that are not a file's would lose their content */

@@ -55,6 +55,8 @@ int kn_ck_read_file(kn_checkpoint *ck, const char *path, kn_err *err);
 
 /* Decodes n elements from element `begin` on (both multiples of the dtype's block), scales applied. */
 void kn_ck_decode(const kn_entry *e, int64_t begin, int64_t n, float *dst);
+/* The whole entry is about to be read: in large pieces, not by page faults. */
+void kn_ck_prefetch(const kn_checkpoint *ck, const kn_entry *e);
 /* The pages of the entry are not needed again soon; nothing happens to entries that are not in a file's map. */
 void kn_ck_release(const kn_checkpoint *ck, const kn_entry *e);
 

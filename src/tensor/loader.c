@@ -103,6 +103,8 @@ static void make_src(kn_loader *l, const weight_parts *p, kn_weight_src *src, vo
                      float **ret_bias)
 {
     bool random = kn_checkpoint_is_random(l->ck);
+    for (int i = 0; i < p->n; i++)
+        kn_source_prefetch(l, &p->weight[i]);
     src->data = p->n == 1 ? kn_source_as_is(l, &p->weight[0]) : NULL;
     if (src->data) {
         src->dtype = p->weight[0].entry->dtype;

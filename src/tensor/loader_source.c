@@ -145,6 +145,12 @@ const void *kn_source_as_is(const kn_loader *l, const kn_source *s)
     return l->lora && kn_lora_set_touches(l->lora, s->name) ? NULL : e->data;
 }
 
+void kn_source_prefetch(const kn_loader *l, const kn_source *s)
+{
+    if (s->entry)
+        kn_ck_prefetch(l->ck, s->entry);
+}
+
 void kn_source_release(const kn_loader *l, const kn_source *s)
 {
     if (s->entry)

@@ -31,7 +31,8 @@ int kn_source_decode(kn_loader *l, const kn_source *s, int64_t n_out, int64_t n_
                      float *dst);
 /* The data as it lies, if a device takes that: f32, bf16 or f16, aligned, without scale or LoRA; else NULL. */
 const void *kn_source_as_is(const kn_loader *l, const kn_source *s);
-/* The entry's pages may go. */
+/* The entry's pages will be wanted; may go. */
+void kn_source_prefetch(const kn_loader *l, const kn_source *s);
 void kn_source_release(const kn_loader *l, const kn_source *s);
 
 #endif
