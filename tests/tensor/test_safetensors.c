@@ -133,6 +133,24 @@ static void refuses_bad_places(void **state)
                   4, KN_EFORMAT, "two and one overlap");
 }
 
+static void refuses_too_many(void **state)
+{
+    (void)state;
+    kn_buf b;
+    kn_buf_init(&b, 32u << 20);
+    for (int i = 0; i <= KN_LIMIT_TENSORS; i++)
+        kn_buf_printf(&b, "%c\"%d\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}", i ? ',' : '{',
+                      i);
+    kn_buf_puts(&b, "}");
+    char *header = kn_buf_take(&b);
+    kn_err err;
+    assert_non_null(header);
+    assert_int_equal(open_header(header, 0, &err), KN_ELIMIT);
+    assert_message(err, "more than 200000 tensors");
+    free(header);
+    kn_buf_done(&b);
+}
+
 static void every_truncation_is_refused(void **state)
 {
     (void)state;
@@ -157,6 +175,7 @@ int main(void)
         cmocka_unit_test(opens_and_reads),     cmocka_unit_test(refuses_bad_files),
         cmocka_unit_test(refuses_bad_headers), cmocka_unit_test(refuses_bad_shapes),
         cmocka_unit_test(refuses_bad_places),  cmocka_unit_test(every_truncation_is_refused),
+        cmocka_unit_test(refuses_too_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
