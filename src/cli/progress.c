@@ -10,7 +10,9 @@
 const char *kn_format_seconds(double s, char *buf, size_t size)
 {
     long t = lround(s);
-    if (s < 60)
+    if (s < 0.095)
+        snprintf(buf, size, "%.0f ms", s * 1e3);
+    else if (s < 60)
         snprintf(buf, size, s < 10 ? "%.1f s" : "%.0f s", s);
     else if (t < 3600)
         snprintf(buf, size, "%ld:%02ld", t / 60, t % 60);

@@ -164,6 +164,9 @@ static int run_model(const kn_model_desc *desc, void *model, kn_device *dev, con
         rc = kn_ctx_init(&ctx, dev, kn_activation_dtype(res->plan.dtype), 0, err);
     if (rc)
         goto out;
+    /* after the sink is open: the encoder's threads must not inherit one core */
+    if (res->request.pin && strcmp(res->request.pin, "on") == 0)
+        kn_parallel_pin();
     ctx.cancel = opts->cancel;
     kn_run_init(&run, &ctx, &res->request);
     run.event = opts->event;

@@ -59,6 +59,7 @@ const kn_param kn_params[] = {
     CHOICE(dtype, "f32|bf16|int8", "what to compute in"),
     CHOICE(device, "cpu", "what to compute on"),
     INT(threads, 1, KN_LIMIT_THREADS, "N", "processor threads (default: all cores)"),
+    CHOICE(pin, "on|off", "bind each thread to a core (default: off)"),
     INT(vae_tile, 0, KN_LIMIT_VIDEO_SIDE, "PIXELS", "decode in tiles of this size; 0 = whole pictures"),
     {"lora", KN_PARAM_LORAS, offsetof(kn_request, loras), 0, 0, NULL, "FILE[:STRENGTH[:high|low]]", "LoRA to merge; repeatable"},
     FILE_(vae, "FILE", "VAE weights, when the model file has none"),

@@ -46,7 +46,7 @@ typedef struct kn_request {
     int64_t width, height, frames, steps, seed, max_sequence_length;
     double fps, guidance, guidance_2, flow_shift, boundary;
     char *scheduler;
-    char *dtype, *device;
+    char *dtype, *device, *pin;
     int64_t threads, vae_tile;
     kn_loras loras;
     char *vae, *text_encoder, *transformer_2, *config;

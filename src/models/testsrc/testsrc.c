@@ -107,11 +107,22 @@ static int generate(void *model, kn_run *r, kn_err *err)
 }
 
 static const kn_model_param params[] = {
-    {"model", NULL},        {"prompt", NULL},  {"negative_prompt", NULL},
-    {"width", "320"},       {"height", "192"}, {"frames", "48"},
-    {"fps", "24"},          {"steps", "4"},    {"seed", NULL},
-    {"threads", NULL},      {"device", "cpu"}, {"dtype", NULL},
-    {"save_tensors", NULL}, {"output", NULL},  {0},
+    {"model", NULL},
+    {"prompt", NULL},
+    {"negative_prompt", NULL},
+    {"width", "320"},
+    {"height", "192"},
+    {"frames", "48"},
+    {"fps", "24"},
+    {"steps", "4"},
+    {"seed", NULL},
+    {"threads", NULL},
+    {"pin", "off"},
+    {"device", "cpu"},
+    {"dtype", NULL},
+    {"save_tensors", NULL},
+    {"output", NULL},
+    {0},
 };
 
 extern const kn_model_desc kn_model_testsrc;

@@ -81,6 +81,7 @@ static const kn_model_param params[] = {
     {"dtype", "bf16 where the processor has it, else f32"},
     {"device", "cpu"},
     {"threads", "all cores"},
+    {"pin", "off"},
     {"vae_tile", "0"},
     {"lora", NULL},
     {"vae", NULL},
