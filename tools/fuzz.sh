@@ -16,9 +16,8 @@ run_one() {
     findings=build-fuzz/findings/$name
     mkdir -p "$work" "$findings"
     seeds=""
-    for folder in "tests/fuzz/corpus/$name" "tests/fuzz/seeds/$name"; do
-        [ -d "$folder" ] && seeds="$seeds $folder"
-    done
+    [ -d "tests/fuzz/corpus/$name" ] && seeds="tests/fuzz/corpus/$name"
+    [ -e "tests/fuzz/$name.dict" ] && seeds="$seeds -dict=tests/fuzz/$name.dict"
     # shellcheck disable=SC2086
     if "$target" -max_total_time="$seconds" -rss_limit_mb=3000 -timeout=20 -print_final_stats=1 \
         -artifact_prefix="$findings/" "$work" $seeds >"$findings/log" 2>&1; then
