@@ -181,7 +181,7 @@ static double bench_linear(const bench *b, const linear_kind *k, int64_t rows, i
     if (type == k->x)
         memcpy(x.data, a->x.data, kn_bytes(a->x));
     job.data = (kn_prim_data){.src = x.data,
-                              .weights = ((kn_cpu_weight *)w->priv)->packed,
+                              .weights = ((kn_cpu_weight *)w->priv)->packed[0].data,
                               .dst = room((size_t)(rows * n_out) * 4),
                               .scratch = room(raw_scratch(b, &job.key))};
     double rate = measure(b, &job, k->what);
@@ -246,7 +246,8 @@ static void bench_conv(const bench *b, const conv_kind *k)
     kn_weight_spec spec = {.kind = KN_WEIGHT_CONV,
                            .dims = {k->n_out, k->n_in, k->kernel[0], k->kernel[1], k->kernel[2]},
                            .dtype = k->dtype,
-                           .bias = true};
+                           .bias = true,
+                           .upsample2 = k->upsample};
     work job = {0};
     kn_conv_args *a = &job.conv;
     int64_t up = k->upsample ? 2 : 1, frames = k->frames - k->kernel[0] + 1;
@@ -266,7 +267,7 @@ static void bench_conv(const bench *b, const conv_kind *k)
     run_ours(b, &job); /* brings the weights into the layout of this picture */
     kn_tensor big = filled(k->dtype, 4, (const int64_t[]){k->frames, k->height * up, k->width * up, k->n_in});
     job.data = (kn_prim_data){.src = big.data,
-                              .weights = ((kn_cpu_weight *)a->w->priv)->packed,
+                              .weights = room(((kn_cpu_weight *)a->w->priv)->packed[0].bytes * 4),
                               .dst = room(kn_bytes(a->out)),
                               .scratch = room(raw_scratch(b, &job.key))};
     measure(b, &job, k->what);

@@ -179,7 +179,8 @@ const kn_weight *kn_load_conv(kn_loader *l, const char *name, int64_t n_in, int6
     p.spec = (kn_weight_spec){.kind = KN_WEIGHT_CONV,
                               .dims = {n_out, n_in, kt, kh, kw},
                               .dtype = weight_dtype(l, flags, true),
-                              .bias = !(flags & KN_LOAD_NO_BIAS)};
+                              .bias = !(flags & KN_LOAD_NO_BIAS),
+                              .upsample2 = flags & KN_LOAD_UPSAMPLE2};
     return load_weight(l, names, &p);
 }
 

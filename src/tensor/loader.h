@@ -40,6 +40,7 @@ enum kn_load_flags {
     KN_LOAD_KEEP_FLOAT = 2, /* int8 mode: this layer stays in bf16 (first, last, modulation) */
     KN_LOAD_OPTIONAL = 4,   /* absent: returns NULL / the null tensor, no error */
     KN_LOAD_F32 = 8,        /* float32 whatever the mode (tiny layers whose rounding is felt everywhere) */
+    KN_LOAD_UPSAMPLE2 = 16, /* a 1x3x3 convolution of doubled pictures: kn_weight_spec.upsample2 */
 };
 
 /* `<prefix><name>.weight` [n_out, n_in] and `.bias`. A conv-shaped source ([out, in, 1, 1(, 1)]) of the same element

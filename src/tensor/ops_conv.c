@@ -17,6 +17,18 @@ static bool check_conv(kn_ctx *c, kn_tensor x, const kn_weight *w, kn_dtype out)
     return kn_op_float(c, "conv", "x", x) && kn_op_out(c, "conv", out);
 }
 
+/* A weight packed for doubled pictures serves nothing else. */
+static bool check_doubled(kn_ctx *c, const kn_weight *w, const kn_conv_opts *o)
+{
+    bool ok = !w->spec.upsample2 || o->upsample2;
+    for (int i = 0; i < 3 && w->spec.upsample2; i++)
+        ok = ok && o->stride[i] <= 1 && o->pad_lo[i] == (i > 0) && o->pad_hi[i] == (i > 0);
+    if (!ok)
+        kn_ctx_fail(c, KN_EINTERNAL,
+                    "conv: the weight is packed for doubled pictures with padding 1 and stride 1");
+    return ok;
+}
+
 /* Fills in the defaults of `opts` and the shape of the result. */
 static bool conv_shape(kn_ctx *c, kn_tensor x, const kn_weight *w, kn_conv_opts *o, int64_t dims[4])
 {
@@ -56,7 +68,8 @@ kn_tensor kn_conv(kn_ctx *c, kn_tensor x, const kn_weight *w, const kn_conv_opts
     if (opts)
         a.opts = *opts;
     int64_t dims[4];
-    if (!conv_shape(c, x, w, &a.opts, dims) || !check_add(c, a.opts.add, dims))
+    if (!check_doubled(c, w, &a.opts) || !conv_shape(c, x, w, &a.opts, dims) ||
+        !check_add(c, a.opts.add, dims))
         return (kn_tensor){0};
     a.out = kn_empty(c, out, 4, dims);
     if (kn_is_null(a.out))

@@ -20,6 +20,9 @@ static int check_spec(const kn_weight_spec *spec, kn_err *err)
                            (long long)spec->dims[i]);
     if (spec->dtype == KN_I8 && spec->kind == KN_WEIGHT_CONV)
         return kn_fail(err, KN_EUNSUPPORTED, "weight: a convolution in int8; f32 and bf16 are supported");
+    if (spec->upsample2 &&
+        (spec->kind != KN_WEIGHT_CONV || spec->dims[2] != 1 || spec->dims[3] != 3 || spec->dims[4] != 3))
+        return kn_fail(err, KN_EINTERNAL, "weight: for doubled pictures, expected a 1x3x3 convolution");
     if (spec->dtype != KN_F32 && spec->dtype != KN_BF16 && spec->dtype != KN_I8)
         return kn_fail(err, KN_EINTERNAL, "weight: %s, expected f32, bf16 or int8",
                        kn_dtype_name(spec->dtype));

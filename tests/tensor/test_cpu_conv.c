@@ -6,7 +6,7 @@ typedef struct conv_case {
     int64_t t, h, w, c, o; /* picture, channels in and out */
     int kernel[3];
     kn_conv_opts opts; /* add is made if `add` */
-    bool add, bias;
+    bool add, bias, packed_doubled;
     kn_dtype x, wt, out;
 } conv_case;
 
@@ -37,7 +37,8 @@ static void rig_weight(conv_rig *r, const conv_case *c)
     kn_weight_spec spec = {.kind = KN_WEIGHT_CONV,
                            .dims = {c->o, c->c, c->kernel[0], c->kernel[1], c->kernel[2]},
                            .dtype = c->wt,
-                           .bias = c->bias};
+                           .bias = c->bias,
+                           .upsample2 = c->packed_doubled};
     r->weights = check_random_tensor(KN_F32, 5, spec.dims, 5, 0, 1);
     rig_round(r->weights);
     r->bias = check_random_tensor(KN_F32, 1, &c->o, 6, 0, 2);
@@ -195,6 +196,39 @@ static void test_types(void **state)
     check_types(c);
     c.opts.upsample2 = true;
     check_types(c);
+    c.packed_doubled = true;
+    check_types(c);
+    c.add = false;
+    check_types(c);
+}
+
+/* Doubled pictures that pass in several strips, the last one moved back over rows of the one before. */
+static void test_doubled_strips(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        conv_case c = {
+            .t = 2, .h = 67, .w = 300, .c = 3, .o = 64, .kernel = {1, 3, 3}, .bias = true, .add = i & 1};
+        c.x = c.wt = c.out = i & 2 ? KN_BF16 : KN_F32;
+        c.opts = (kn_conv_opts){.pad_lo = {0, 1, 1}, .pad_hi = {0, 1, 1}, .upsample2 = true};
+        c.packed_doubled = true;
+        check_conv_case(&c);
+    }
+}
+
+/* Pictures whose type changes on the way in and that pass in several strips and groups of frames. */
+static void test_gathered_strips(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i += 2) {
+        conv_case c = {
+            .t = 5, .h = 150, .w = 300, .c = 64, .o = 1, .kernel = {3, 3, 3}, .bias = true, .add = i == 0};
+        c.x = KN_BF16;
+        c.wt = KN_F32;
+        c.out = i & 2 ? KN_BF16 : KN_F32;
+        c.opts = (kn_conv_opts){.stride = {1, i ? 1 : 2, 2}, .pad_lo = {2, 1, 0}, .pad_hi = {0, 1, 1}};
+        check_conv_case(&c);
+    }
 }
 
 static void test_padding_and_stride(void **state)
@@ -310,6 +344,8 @@ int main(void)
         cmocka_unit_test(test_kernels),
         cmocka_unit_test(test_types),
         cmocka_unit_test(test_padding_and_stride),
+        cmocka_unit_test(test_doubled_strips),
+        cmocka_unit_test(test_gathered_strips),
         cmocka_unit_test(test_layouts),
         cmocka_unit_test(test_steps),
         cmocka_unit_test(test_without_bf16),

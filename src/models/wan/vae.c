@@ -179,11 +179,11 @@ static void load_mid(kn_loader *l, kn_wan_half *h, int64_t n)
     load_res(l, &h->mid[1], "mid_block.resnets.1", n, n);
 }
 
-static void load_resample(kn_loader *l, kn_wan_stage *s, const char *name, int64_t n_time_out)
+static void load_resample(kn_loader *l, kn_wan_stage *s, const char *name, int64_t n_time_out, unsigned flags)
 {
-    char p[96];
+    char p[128];
     snprintf(p, sizeof p, "%s.resample.1", name);
-    s->resample = kn_load_conv(l, p, s->n_out, s->n_resampled, 1, 3, 3, 0);
+    s->resample = kn_load_conv(l, p, s->n_out, s->n_resampled, 1, 3, 3, flags);
     snprintf(p, sizeof p, "%s.time_conv", name);
     s->time_conv = n_time_out ? kn_load_conv(l, p, s->n_out, n_time_out, 3, 1, 1, 0) : NULL;
 }
@@ -208,7 +208,7 @@ static void load_decoder(kn_wan_half *d, const kn_wan_vae_config *f, kn_loader *
         }
         if (!last) {
             snprintf(p, sizeof p, f->residual ? "up_blocks.%d.upsampler" : "up_blocks.%d.upsamplers.0", i);
-            load_resample(l, s, p, in_time ? 2 * s->n_out : 0);
+            load_resample(l, s, p, in_time ? 2 * s->n_out : 0, KN_LOAD_UPSAMPLE2);
             s->factor_s = f->residual ? 2 : 0;
             s->factor_t = in_time ? 2 : 1;
         }
@@ -245,7 +245,7 @@ static void load_encoder(kn_wan_half *e, const kn_wan_vae_config *f, kn_loader *
                 snprintf(p, sizeof p, "down_blocks.%d.downsampler", i);
             else
                 snprintf(p, sizeof p, "down_blocks.%d", block++);
-            load_resample(l, s, p, in_time ? s->n_out : 0);
+            load_resample(l, s, p, in_time ? s->n_out : 0, 0);
         }
         s->factor_s = !f->residual ? 0 : last ? 1 : 2;
         s->factor_t = in_time ? 2 : 1;

@@ -19,19 +19,29 @@ static inline kn_cpu *kn_cpu_of(kn_device *dev)
     return dev->priv;
 }
 
-/* A weight on this device. One block of memory holds the packed matrix, the bias and the scales. */
+/* A packed matrix. */
+typedef struct kn_cpu_packed {
+    void *data;
+    size_t bytes;
+    kn_md layout; /* of data now; convolutions may change it, see conv_weights.h */
+} kn_cpu_packed;
+
+/* A weight on this device. One block of memory holds the packed matrices, the bias and the scales. */
 typedef struct kn_cpu_weight {
-    kn_dtype type; /* of the packed matrix, and of the activations it is multiplied with */
-    void *packed;
-    size_t packed_bytes;
-    kn_md layout;      /* of packed now; convolutions may change it (see conv.c) */
+    kn_dtype type; /* of the packed matrices, and of the activations they are multiplied with */
+    int n_packed;  /* 1; 4 for a convolution of a doubled picture, see conv_doubled.c */
+    kn_cpu_packed packed[4];
     float *bias;       /* [out] or NULL */
     float *col_scales; /* [out]; int8 only */
+    void *block;
 } kn_cpu_weight;
 
 /* The type a weight of this spec is multiplied in on this device: KN_F32, KN_BF16 or KN_I8. */
 kn_dtype kn_cpu_weight_type(kn_device *dev, const kn_weight_spec *spec);
-/* The primitive whose weight layout a weight of this spec is packed in. */
+/* What is packed: spec, or the four kernels that spec becomes on a doubled picture. */
+int kn_cpu_n_packed(const kn_weight_spec *spec);
+kn_weight_spec kn_cpu_packed_spec(const kn_weight_spec *spec);
+/* The primitive whose weight layout each packed matrix begins in. */
 kn_prim_key kn_cpu_weight_key(kn_device *dev, const kn_weight_spec *spec);
 
 size_t kn_cpu_weight_bytes(kn_device *dev, const kn_weight_spec *spec);

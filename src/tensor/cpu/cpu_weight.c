@@ -18,8 +18,22 @@ kn_dtype kn_cpu_weight_type(kn_device *dev, const kn_weight_spec *spec)
     return native ? spec->dtype : KN_F32;
 }
 
-kn_prim_key kn_cpu_weight_key(kn_device *dev, const kn_weight_spec *spec)
+int kn_cpu_n_packed(const kn_weight_spec *spec)
 {
+    return spec->upsample2 ? 4 : 1;
+}
+
+kn_weight_spec kn_cpu_packed_spec(const kn_weight_spec *spec)
+{
+    kn_weight_spec s = *spec;
+    if (spec->upsample2)
+        s.dims[3] = s.dims[4] = 2;
+    return s;
+}
+
+kn_prim_key kn_cpu_weight_key(kn_device *dev, const kn_weight_spec *whole)
+{
+    kn_weight_spec packed = kn_cpu_packed_spec(whole), *spec = &packed;
     kn_dtype type = kn_cpu_weight_type(dev, spec);
     bool conv = spec->kind == KN_WEIGHT_CONV;
     kn_prim_key key = {.kind = conv ? KN_PRIM_CONV : KN_PRIM_MATMUL_LAYOUT,
@@ -42,13 +56,14 @@ kn_prim_key kn_cpu_weight_key(kn_device *dev, const kn_weight_spec *spec)
 }
 
 typedef struct parts {
-    size_t packed, bias, scales; /* bytes */
+    size_t packed; /* bytes of each packed matrix, of the bias, of the scales */
+    size_t bias, scales;
 } parts;
 
-static parts parts_of(const kn_weight_spec *spec, size_t packed)
+static parts parts_of(const kn_weight_spec *spec, const kn_md *layout)
 {
     size_t row = kn_cpu_align((size_t)spec->dims[0] * sizeof(float));
-    return (parts){.packed = kn_cpu_align(packed),
+    return (parts){.packed = kn_cpu_align(kn_md_bytes(layout)),
                    .bias = spec->bias ? row : 0,
                    .scales = spec->dtype == KN_I8 ? row : 0};
 }
@@ -59,9 +74,9 @@ size_t kn_cpu_weight_bytes(kn_device *dev, const kn_weight_spec *spec)
     kn_prim *prim = NULL;
     if (kn_prim_get(kn_cpu_of(dev)->prims, &key, &prim, NULL))
         return 0; /* kn_cpu_weight_new will say why */
-    parts p = parts_of(spec, kn_md_bytes(kn_prim_weights(prim)));
+    parts p = parts_of(spec, kn_prim_weights(prim));
     kn_prim_put(kn_cpu_of(dev)->prims, prim);
-    return p.packed + p.bias + p.scales;
+    return (size_t)kn_cpu_n_packed(spec) * p.packed + p.bias + p.scales;
 }
 
 static int64_t weight_numel(const kn_weight_spec *spec)
@@ -70,16 +85,22 @@ static int64_t weight_numel(const kn_weight_spec *spec)
     return spec->kind == KN_WEIGHT_CONV ? n * spec->dims[2] * spec->dims[3] * spec->dims[4] : n;
 }
 
-static int alloc_parts(kn_cpu_weight *cw, const kn_weight_spec *spec, kn_err *err)
+static int alloc_parts(kn_cpu_weight *cw, const kn_weight_spec *spec, const kn_md *layout, kn_err *err)
 {
-    parts p = parts_of(spec, kn_md_bytes(&cw->layout));
-    char *block = aligned_alloc(64, p.packed + p.bias + p.scales);
+    parts p = parts_of(spec, layout);
+    size_t packed = (size_t)cw->n_packed * p.packed, bytes = packed + p.bias + p.scales;
+    char *block = cw->block = aligned_alloc(64, bytes);
     if (!block)
-        return kn_fail(err, KN_ENOMEM, "no memory for a weight of %zu bytes", p.packed + p.bias + p.scales);
-    cw->packed = block;
-    cw->packed_bytes = p.packed;
-    cw->bias = spec->bias ? (float *)(void *)(block + p.packed) : NULL;
-    cw->col_scales = p.scales ? (float *)(void *)(block + p.packed + p.bias) : NULL;
+        return kn_fail(err, KN_ENOMEM, "no memory for a weight of %zu bytes", bytes);
+    for (int i = 0; i < cw->n_packed; i++) {
+        cw->packed[i].data = block + (size_t)i * p.packed;
+        cw->packed[i].bytes = p.packed;
+        int rc = kn_dnnl_check(kn_md_copy(&cw->packed[i].layout, layout), "weight layout", err);
+        if (rc)
+            return rc;
+    }
+    cw->bias = p.bias ? (float *)(void *)(block + packed) : NULL;
+    cw->col_scales = p.scales ? (float *)(void *)(block + packed + p.bias) : NULL;
     return 0;
 }
 
@@ -90,19 +111,19 @@ static int readable(const kn_weight_spec *spec, const kn_weight_src *src, const 
     *ret_temp = NULL;
     *ret = src->data;
     *ret_type = src->dtype;
-    if (src->dtype != KN_F16)
+    if (src->dtype == KN_F32 || (src->dtype == KN_BF16 && !spec->upsample2))
         return 0;
     int64_t n = weight_numel(spec);
     float *f = kn_calloc((size_t)n, sizeof *f);
     if (!f)
         return kn_fail(err, KN_ENOMEM, "no memory to convert a weight of %lld elements", (long long)n);
-    kn_dtype_to_f32(KN_F16, src->data, f, n);
+    kn_dtype_to_f32(src->dtype, src->data, f, n);
     *ret = *ret_temp = f;
     *ret_type = KN_F32;
     return 0;
 }
 
-static int reorder_plain(kn_device *dev, const kn_weight_spec *spec, kn_cpu_weight *cw, const void *data,
+static int reorder_plain(kn_device *dev, const kn_weight_spec *spec, kn_cpu_packed *to, const void *data,
                          kn_dtype type, kn_err *err)
 {
     kn_md plain = {0};
@@ -110,7 +131,7 @@ static int reorder_plain(kn_device *dev, const kn_weight_spec *spec, kn_cpu_weig
                                                    : kn_matmul_plain_md(&plain, spec->dims, type);
     int rc = kn_dnnl_check(s, "weight layout", err);
     if (!rc)
-        rc = kn_prims_reorder(kn_cpu_of(dev)->prims, &plain, data, &cw->layout, cw->packed, err);
+        rc = kn_prims_reorder(kn_cpu_of(dev)->prims, &plain, data, &to->layout, to->data, err);
     kn_md_done(&plain);
     return rc;
 }
@@ -125,8 +146,42 @@ static int pack_quantized(kn_device *dev, const kn_weight_spec *spec, kn_cpu_wei
     kn_tensor rows = {
         .data = (void *)data, .dtype = type, .n_dims = 2, .dims = {spec->dims[0], spec->dims[1]}};
     kn_cpu_quantize(dev, rows, q, cw->type, cw->col_scales);
-    int rc = reorder_plain(dev, spec, cw, q, cw->type, err);
+    int rc = reorder_plain(dev, spec, &cw->packed[0], q, cw->type, err);
     free(q);
+    return rc;
+}
+
+/* Three taps on a doubled picture are two on the picture: on even places the first falls on the pixel before and the
+ * others on the same pixel, on odd places the last falls on the pixel after. */
+static int tap(int odd, int64_t i)
+{
+    return odd ? i == 2 : i >= 1;
+}
+
+/* Kernels [O, C, 1, 3, 3] summed to [O, C, 1, 2, 2] for output pixels of one parity. */
+static void sum_taps(const float *src, int64_t n_kernels, int odd_y, int odd_x, float *dst)
+{
+    memset(dst, 0, (size_t)n_kernels * 4 * sizeof *dst);
+    for (int64_t k = 0; k < n_kernels; k++)
+        for (int y = 0; y < 3; y++)
+            for (int x = 0; x < 3; x++)
+                dst[k * 4 + tap(odd_y, y) * 2 + tap(odd_x, x)] += src[k * 9 + y * 3 + x];
+}
+
+static int pack_doubled(kn_device *dev, const kn_weight_spec *spec, kn_cpu_weight *cw, const float *data,
+                        kn_err *err)
+{
+    kn_weight_spec part = kn_cpu_packed_spec(spec);
+    int64_t n = spec->dims[0] * spec->dims[1];
+    float *summed = kn_calloc((size_t)n * 4, sizeof *summed);
+    if (!summed)
+        return kn_fail(err, KN_ENOMEM, "no memory to sum %lld kernels", (long long)n);
+    int rc = 0;
+    for (int i = 0; i < 4 && !rc; i++) {
+        sum_taps(data, n, i / 2, i % 2, summed);
+        rc = reorder_plain(dev, &part, &cw->packed[i], summed, KN_F32, err);
+    }
+    free(summed);
     return rc;
 }
 
@@ -139,8 +194,12 @@ static int pack(kn_device *dev, const kn_weight_spec *spec, const kn_weight_src 
     int rc = readable(spec, src, &data, &type, &temp, err);
     if (rc)
         return rc;
-    rc = spec->dtype == KN_I8 ? pack_quantized(dev, spec, cw, data, type, err)
-                              : reorder_plain(dev, spec, cw, data, type, err);
+    if (spec->dtype == KN_I8)
+        rc = pack_quantized(dev, spec, cw, data, type, err);
+    else if (spec->upsample2)
+        rc = pack_doubled(dev, spec, cw, data, err);
+    else
+        rc = reorder_plain(dev, spec, &cw->packed[0], data, type, err);
     free(temp);
     if (!rc && cw->bias)
         memcpy(cw->bias, src->bias, (size_t)spec->dims[0] * sizeof *cw->bias);
@@ -151,8 +210,9 @@ static void weight_done(kn_cpu_weight *cw)
 {
     if (!cw)
         return;
-    kn_md_done(&cw->layout);
-    free(cw->packed);
+    for (int i = 0; i < cw->n_packed; i++)
+        kn_md_done(&cw->packed[i].layout);
+    free(cw->block);
     free(cw);
 }
 
@@ -172,9 +232,8 @@ int kn_cpu_weight_new(kn_device *dev, const kn_weight_spec *spec, const kn_weigh
         goto out;
     }
     cw->type = kn_cpu_weight_type(dev, spec);
-    rc = kn_dnnl_check(kn_md_copy(&cw->layout, kn_prim_weights(prim)), "weight layout", err);
-    if (!rc)
-        rc = alloc_parts(cw, spec, err);
+    cw->n_packed = kn_cpu_n_packed(spec);
+    rc = alloc_parts(cw, spec, kn_prim_weights(prim), err);
     if (!rc)
         rc = pack(dev, spec, src, cw, err);
     if (!rc) {

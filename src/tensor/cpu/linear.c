@@ -188,7 +188,7 @@ static int run_step(kn_device *dev, const plan *p, const buffers *b, const kn_li
     if (rc)
         return rc;
     kn_prim_data d = {.src = p->convert ? b->in : x.data,
-                      .weights = w->packed,
+                      .weights = w->packed[0].data,
                       .bias = w->bias,
                       .gate = a->gate.table.data,
                       .dst = p->direct ? out.data : b->acc,
