@@ -5,13 +5,17 @@
 #include "base/parallel.h"
 #include "cli/cli.h"
 
+enum { MAX_REPEATS = 15 };
+
 typedef struct bench {
     const kn_model_desc *desc;
     kn_request rq;
     kn_device *dev;
     kn_plan plan;
     double raw[2]; /* flop/s of the vendor's matrix product, before and after the run */
-    double step_s; /* median seconds of a denoising step */
+    double step_s; /* median seconds of a denoising step, over all repeats */
+    double seconds[KN_MAX_SPANS][MAX_REPEATS], step_seconds[MAX_REPEATS];
+    int n_repeats;
     kn_span spans[KN_MAX_SPANS];
     int n_spans;
     size_t peak_bytes;
@@ -87,14 +91,42 @@ static int run(bench *b, void *model, kn_err *err)
     double before = resident("VmRSS:");
     reset_peak();
     rc = b->desc->generate(model, &r, err);
-    b->rss_growth = resident("VmHWM:") - before;
+    double growth = resident("VmHWM:") - before;
+    b->rss_growth = growth > b->rss_growth ? growth : b->rss_growth;
     memcpy(b->spans, r.spans, sizeof b->spans);
     b->n_spans = r.n_spans;
     b->peak_bytes = r.peak_bytes;
-    b->step_s = l.step_s;
+    for (int i = 0; i < r.n_spans; i++)
+        b->seconds[i][b->n_repeats] = r.spans[i].seconds;
+    b->step_seconds[b->n_repeats++] = l.step_s;
     kn_run_done(&r);
     kn_ctx_done(&ctx);
     return rc;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *v, int n)
+{
+    qsort(v, (size_t)n, sizeof *v, by_value);
+    return (v[n / 2] + v[(n - 1) / 2]) / 2;
+}
+
+static int run_all(bench *b, void *model, int64_t repeats, kn_err *err)
+{
+    for (int64_t i = 0; i < repeats; i++) {
+        int rc = run(b, model, err);
+        if (rc)
+            return rc;
+    }
+    b->step_s = median(b->step_seconds, b->n_repeats);
+    for (int i = 0; i < b->n_spans; i++)
+        b->spans[i].seconds = median(b->seconds[i], b->n_repeats);
+    return 0;
 }
 
 static double step_rate(const bench *b)
@@ -123,14 +155,15 @@ static json_t *to_json(const bench *b, const char *config)
                                                 (json_int_t)s->peak_bytes, "predicted_peak_bytes",
                                                 (json_int_t)b->plan.spans[i].peak_bytes));
     }
-    return json_pack(
-        "{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:o, s:f, s:f, s:f, s:f, s:I, s:I, s:f}", "config", config,
-        "device", b->dev->description, "dtype", kn_dtype_name(b->plan.dtype), "width",
-        (json_int_t)b->rq.width, "height", (json_int_t)b->rq.height, "frames", (json_int_t)b->rq.frames,
-        "steps", (json_int_t)b->rq.steps, "threads", kn_parallel_threads(), "phases", phases, "step_seconds",
-        b->step_s, "step_gflops", step_rate(b), "raw_gflops", raw_rate(b), "raw_ratio",
-        raw_rate(b) > 0 ? step_rate(b) / raw_rate(b) : 0.0, "peak_bytes", (json_int_t)b->peak_bytes,
-        "predicted_peak_bytes", (json_int_t)b->plan.peak_bytes, "rss_growth_bytes", b->rss_growth);
+    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:i, s:o, s:f, s:f, s:f, s:f, s:I, s:I, s:f}",
+                     "config", config, "device", b->dev->description, "dtype", kn_dtype_name(b->plan.dtype),
+                     "width", (json_int_t)b->rq.width, "height", (json_int_t)b->rq.height, "frames",
+                     (json_int_t)b->rq.frames, "steps", (json_int_t)b->rq.steps, "threads",
+                     kn_parallel_threads(), "repeats", b->n_repeats, "phases", phases, "step_seconds",
+                     b->step_s, "step_gflops", step_rate(b), "raw_gflops", raw_rate(b), "raw_ratio",
+                     raw_rate(b) > 0 ? step_rate(b) / raw_rate(b) : 0.0, "peak_bytes",
+                     (json_int_t)b->peak_bytes, "predicted_peak_bytes", (json_int_t)b->plan.peak_bytes,
+                     "rss_growth_bytes", b->rss_growth);
 }
 
 static void print_text(const json_t *o)
@@ -184,7 +217,7 @@ static int fill(kn_request *rq, kn_err *err)
     return 0;
 }
 
-static int execute(bench *b, const char *config, bool with_text, bool json, kn_err *err)
+static int execute(bench *b, const char *config, int repeats, bool with_text, bool json, kn_err *err)
 {
     void *model = NULL;
     kn_cpu_options cpu = {.n_threads = b->rq.threads == KN_UNSET_INT ? 0 : (int)b->rq.threads};
@@ -199,7 +232,7 @@ static int execute(bench *b, const char *config, bool with_text, bool json, kn_e
     if (!rc)
         rc = kn_cpu_raw_matmul(b->dev, KN_BF16, &b->raw[0], err);
     if (!rc)
-        rc = run(b, model, err);
+        rc = run_all(b, model, repeats, err);
     if (!rc)
         rc = kn_cpu_raw_matmul(b->dev, KN_BF16, &b->raw[1], err);
     if (!rc) {
@@ -217,11 +250,21 @@ static int execute(bench *b, const char *config, bool with_text, bool json, kn_e
     return rc;
 }
 
+/* 0 for what is no small positive number. */
+static int count_of(const char *s)
+{
+    char *end;
+    long v = strtol(s, &end, 10);
+    return *s && !*end && v > 0 && v < 1000 ? (int)v : 0;
+}
+
 int kn_cmd_bench(int argc, char **argv)
 {
     bool json = false, help = false, with_text = false;
+    const char *repeat = "1";
     const kn_switch switches[] = {
         {"with-text-encoder", NULL, "run the text encoder at its real size, too", &with_text, NULL},
+        {"repeat", "N", "runs of the whole; medians are reported (default 1)", NULL, &repeat},
         {"json", NULL, "one JSON object on standard output", &json, NULL},
         {0},
     };
@@ -234,8 +277,12 @@ int kn_cmd_bench(int argc, char **argv)
                      "bench [--config wan-1.3b|wan-14b|wan-i2v-a14b|wan-5b|config.json] [--width W --height "
                      "H --frames N --steps N --dtype D]",
                      switches, false);
-    else if (!rc) /* --config names a published size here */
-        rc = execute(&b, b.rq.config ? b.rq.config : "wan-1.3b", with_text, json, &err);
+    int repeats = count_of(repeat);
+    if (!rc && !help && (repeats < 1 || repeats > MAX_REPEATS))
+        rc =
+            kn_fail(&err, KN_EINVAL, "repeat: \"%.32s\" is not a whole number of 1..%d", repeat, MAX_REPEATS);
+    if (!rc && !help) /* --config names a published size here */
+        rc = execute(&b, b.rq.config ? b.rq.config : "wan-1.3b", repeats, with_text, json, &err);
     kn_request_done(&b.rq);
     return rc ? kn_cli_fail(&err) : 0;
 }
