@@ -14,7 +14,8 @@ typedef struct kn_weight_spec {
     int64_t dims[5];
     kn_dtype dtype; /* KN_F32, KN_BF16; KN_I8 for linear: per-output-channel scales */
     bool bias;
-    bool upsample2; /* a 1x3x3 convolution that always runs with kn_conv_opts.upsample2, padding 1, stride 1: packed
+    bool
+        upsample2; /* a 1x3x3 convolution that always runs with kn_conv_opts.upsample2, padding 1, stride 1: packed
                      * for that (a device may need less than half the work then) */
 } kn_weight_spec;
 

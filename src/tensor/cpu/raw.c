@@ -58,8 +58,10 @@ int kn_cpu_raw_matmul(kn_device *dev, kn_dtype dtype, double *ret_flops, kn_err 
         rc = kn_prim_get(prims, &key, &prim, err);
     if (!rc) {
         scratch = kn_calloc(kn_prim_scratch_bytes(prim), 1);
-        kn_prim_data data = {
-            .src = src, .weights = ((kn_cpu_weight *)w->priv)->packed[0].data, .dst = dst, .scratch = scratch};
+        kn_prim_data data = {.src = src,
+                             .weights = ((kn_cpu_weight *)w->priv)->packed[0].data,
+                             .dst = dst,
+                             .scratch = scratch};
         rc = scratch ? measure(prims, prim, &data, ret_flops, err)
                      : kn_fail(err, KN_ENOMEM, "no memory to measure");
     }
