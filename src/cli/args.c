@@ -19,8 +19,7 @@ static const kn_switch *find_switch(const kn_switch *s, const char *name)
     return NULL;
 }
 
-/* How far two words are apart (edit distance, capped): for "did you mean". */
-static int distance(const char *a, const char *b)
+int kn_edit_distance(const char *a, const char *b)
 {
     enum { MAX = 40 };
     int row[MAX + 1];
@@ -48,11 +47,11 @@ static int unknown_option(const char *name, const kn_request *rq, const kn_switc
     const char *best = NULL;
     int best_distance = 3;
     for (const kn_switch *s = switches; s && s->name; s++)
-        if (distance(name, s->name) < best_distance)
-            best = s->name, best_distance = distance(name, s->name);
+        if (kn_edit_distance(name, s->name) < best_distance)
+            best = s->name, best_distance = kn_edit_distance(name, s->name);
     for (const kn_param *p = kn_params; rq && p->name; p++)
-        if (distance(name, p->name) < best_distance)
-            best = p->name, best_distance = distance(name, p->name);
+        if (kn_edit_distance(name, p->name) < best_distance)
+            best = p->name, best_distance = kn_edit_distance(name, p->name);
     if (!best)
         return kn_fail(err, KN_EINVAL, "unknown option --%.64s; --help lists the options", name);
     char dashed[64];

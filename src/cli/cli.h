@@ -8,6 +8,9 @@
 #include "engine/generate.h"
 #include "models/models.h"
 
+/* Numbers in printed JSON: 15 digits keep what a user typed as it was typed (0.1, not 0.10000000000000001). */
+#define KN_JSON_DIGITS JSON_REAL_PRECISION(15)
+
 typedef struct kn_command {
     const char *name, *summary;
     int (*run)(int argc, char **argv); /* argv[0] is the subcommand; returns the exit code */
@@ -22,6 +25,9 @@ int kn_cmd_bench(int argc, char **argv);
 
 /* Prints "kinora: <message>" on stderr and returns the exit code of the error. */
 int kn_cli_fail(const kn_err *err);
+
+/* Letters to insert, drop or change between two words (capped at 40): for "did you mean". */
+int kn_edit_distance(const char *a, const char *b);
 
 /* Switches that a subcommand has beside the request's parameters. */
 typedef struct kn_switch {

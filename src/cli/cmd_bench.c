@@ -237,7 +237,7 @@ static int execute(bench *b, const char *config, int repeats, bool with_text, bo
         rc = kn_cpu_raw_matmul(b->dev, KN_BF16, &b->raw[1], err);
     if (!rc) {
         json_t *o = to_json(b, config);
-        char *text = json ? json_dumps(o, JSON_INDENT(2)) : NULL;
+        char *text = json ? json_dumps(o, JSON_INDENT(2) | KN_JSON_DIGITS) : NULL;
         if (text)
             printf("%s\n", text);
         else

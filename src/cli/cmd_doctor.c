@@ -81,7 +81,7 @@ int kn_cmd_doctor(int argc, char **argv)
         return kn_cli_fail(&err);
     json_t *o = examine(dev, &err);
     if (json) {
-        char *text = json_dumps(o, JSON_INDENT(2));
+        char *text = json_dumps(o, JSON_INDENT(2) | KN_JSON_DIGITS);
         printf("%s\n", text ? text : "{}");
         free(text);
     } else {

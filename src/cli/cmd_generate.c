@@ -35,7 +35,7 @@ static void print_result(const kn_model_desc *desc, const kn_result *r, bool jso
         json_object_set_new(o, "seconds", json_real(r->seconds));
         if (r->request.output)
             json_object_set_new(o, "output", json_string(r->request.output));
-        char *text = json_dumps(o, JSON_COMPACT);
+        char *text = json_dumps(o, JSON_COMPACT | KN_JSON_DIGITS);
         printf("%s\n", text ? text : "{}");
         free(text);
         json_decref(o);
@@ -46,6 +46,17 @@ static void print_result(const kn_model_desc *desc, const kn_result *r, bool jso
             (long long)r->request.height, (long long)r->request.frames, (long long)r->request.seed,
             kn_dtype_name(r->plan.dtype), kn_format_bytes((double)r->peak_bytes, peak, sizeof peak),
             kn_format_seconds(r->seconds, total, sizeof total));
+}
+
+/* What a program that reads the JSON lines learns of a failure. */
+static void print_error(const kn_err *err)
+{
+    json_t *o = json_pack("{s:s, s:s}", "event", "error", "code", kn_err_name(err->code));
+    json_object_set_new(o, "message", json_string(err->msg)); /* left out if a file's name is not UTF-8 */
+    char *text = json_dumps(o, JSON_COMPACT | KN_JSON_DIGITS);
+    printf("%s\n", text ? text : "{\"event\":\"error\"}");
+    free(text);
+    json_decref(o);
 }
 
 static int check(const kn_request *rq, kn_err *err)
@@ -97,5 +108,7 @@ int kn_cmd_generate(int argc, char **argv)
         }
     }
     kn_request_done(&rq);
+    if (rc && json)
+        print_error(&err);
     return rc ? kn_cli_fail(&err) : 0;
 }

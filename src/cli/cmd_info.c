@@ -37,7 +37,8 @@ int kn_cmd_info(int argc, char **argv)
     if (rc)
         return kn_cli_fail(&err);
     json_t *o = to_json(&info);
-    char *text = json_dumps(json ? o : json_object_get(o, "kinora"), JSON_INDENT(2) | JSON_ENCODE_ANY);
+    char *text = json_dumps(json ? o : json_object_get(o, "kinora"),
+                            JSON_INDENT(2) | JSON_ENCODE_ANY | KN_JSON_DIGITS);
     if (!json)
         printf("%s: %s, %s %s, %dx%d, %lld frames, %g fps, %.2f s\n%s\n", file, info.container, info.codec,
                info.pixel_format, info.width, info.height, (long long)info.n_frames, info.fps,

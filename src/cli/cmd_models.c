@@ -29,7 +29,7 @@ static json_t *family_json(const kn_model_desc *d)
 
 static void print_json(json_t *o)
 {
-    char *text = json_dumps(o, JSON_INDENT(2));
+    char *text = json_dumps(o, JSON_INDENT(2) | KN_JSON_DIGITS);
     printf("%s\n", text ? text : "{}");
     free(text);
     json_decref(o);

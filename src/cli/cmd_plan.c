@@ -35,7 +35,7 @@ static void print_json(const kn_request *rq, const kn_plan *p)
 {
     json_t *o = kn_plan_to_json(p);
     json_object_set_new(o, "request", kn_request_to_json(rq));
-    char *text = json_dumps(o, JSON_INDENT(2));
+    char *text = json_dumps(o, JSON_INDENT(2) | KN_JSON_DIGITS);
     printf("%s\n", text ? text : "{}");
     free(text);
     json_decref(o);

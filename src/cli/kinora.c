@@ -28,6 +28,26 @@ static void help(FILE *out)
 #undef X
 }
 
+static const kn_command *find(const char *name)
+{
+    for (const kn_command *c = commands; c->name; c++)
+        if (strcmp(c->name, name) == 0)
+            return c;
+    return NULL;
+}
+
+static int unknown_command(const char *name)
+{
+    const char *best = NULL;
+    int best_distance = 3;
+    for (const kn_command *c = commands; c->name; c++)
+        if (kn_edit_distance(name, c->name) < best_distance)
+            best = c->name, best_distance = kn_edit_distance(name, c->name);
+    fprintf(stderr, "kinora: unknown command \"%.64s\"; %s%s%s`kinora help` lists them\n", name,
+            best ? "did you mean " : "", best ? best : "", best ? "? " : "");
+    return kn_err_exit(KN_EINVAL);
+}
+
 int main(int argc, char **argv)
 {
     /* glibc raises this threshold as it sees large blocks freed and then keeps gigabytes of freed weights; fixed, what a
@@ -38,18 +58,14 @@ int main(int argc, char **argv)
         printf("kinora %s\n", KN_VERSION);
         return 0;
     }
+    if (!strcmp(name, "help") && argc > 2) {
+        const kn_command *c = find(argv[2]);
+        return c ? c->run(2, (char *[]){argv[2], "--help", NULL}) : unknown_command(argv[2]);
+    }
     if (!*name || !strcmp(name, "help") || !strcmp(name, "--help") || !strcmp(name, "-h")) {
-        if (argc > 2 && strcmp(name, "help") == 0) {
-            for (const kn_command *c = commands; c->name; c++)
-                if (strcmp(c->name, argv[2]) == 0)
-                    return c->run(2, (char *[]){argv[2], "--help", NULL});
-        }
         help(*name ? stdout : stderr);
         return *name ? 0 : kn_err_exit(KN_EINVAL);
     }
-    for (const kn_command *c = commands; c->name; c++)
-        if (strcmp(c->name, name) == 0)
-            return c->run(argc - 1, argv + 1);
-    fprintf(stderr, "kinora: unknown command \"%.64s\"; `kinora help` lists them\n", name);
-    return kn_err_exit(KN_EINVAL);
+    const kn_command *c = find(name);
+    return c ? c->run(argc - 1, argv + 1) : unknown_command(name);
 }

@@ -64,7 +64,7 @@ static void print_json(kn_progress *p, const kn_event *e)
             json_object_set_new(o, "eta_s", e->eta_s >= 0 ? json_real(e->eta_s) : json_null());
         }
     }
-    char *text = json_dumps(o, JSON_COMPACT);
+    char *text = json_dumps(o, JSON_COMPACT | KN_JSON_DIGITS);
     fprintf(p->out, "%s\n", text ? text : "{}");
     fflush(p->out);
     free(text);
@@ -91,11 +91,13 @@ static void print_bar(kn_progress *p, const kn_event *e)
     fflush(p->out);
 }
 
+/* Not on a terminal: a line now and then. */
 static void print_line(kn_progress *p, const kn_event *e)
 {
+    enum { EVERY_S = 2 };
     char unit[32], eta[32];
     double now = kn_clock_s();
-    if (now - p->last_s < 2 && e->done != e->total)
+    if (now - p->last_s < EVERY_S || e->done == e->total) /* the phase's end says the rest */
         return;
     p->last_s = now;
     fprintf(p->out, "%s %lld/%lld", kn_phase_name(e->phase), (long long)e->done, (long long)e->total);
@@ -105,10 +107,21 @@ static void print_line(kn_progress *p, const kn_event *e)
     fprintf(p->out, "\n");
 }
 
+/* "sampling     1:03  30 x 2.1 s" */
+static void print_end(kn_progress *p, const kn_event *e)
+{
+    char took[32], unit[32];
+    fprintf(p->out, "%-9s %8s", kn_phase_name(e->phase), kn_format_seconds(e->elapsed_s, took, sizeof took));
+    if (*e->text)
+        fprintf(p->out, "  %s", e->text);
+    if (e->done > 1 && e->unit_s >= 0.05)
+        fprintf(p->out, "  %lld x %s", (long long)e->done, kn_format_seconds(e->unit_s, unit, sizeof unit));
+    fprintf(p->out, "\n");
+}
+
 void kn_progress_event(void *ud, const kn_event *e)
 {
     kn_progress *p = ud;
-    char took[32];
     if (p->json) {
         print_json(p, e);
         return;
@@ -119,6 +132,7 @@ void kn_progress_event(void *ud, const kn_event *e)
         fprintf(p->out, "note: %s\n", e->text);
         break;
     case KN_EVENT_PHASE:
+        p->last_s = kn_clock_s();
         if (p->terminal && e->total)
             print_bar(p, e);
         break;
@@ -130,8 +144,7 @@ void kn_progress_event(void *ud, const kn_event *e)
         break;
     case KN_EVENT_PHASE_END:
         kn_progress_clear(p);
-        fprintf(p->out, "%-9s %s%s%s\n", kn_phase_name(e->phase),
-                kn_format_seconds(e->elapsed_s, took, sizeof took), *e->text ? "  " : "", e->text);
+        print_end(p, e);
         break;
     }
     fflush(p->out);

@@ -7,6 +7,7 @@
 #include <sys/random.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/parallel.h"
 #include "media/sink.h"
@@ -60,8 +61,23 @@ static int take_pictures(void *ud, int64_t first, int64_t n, int width, int heig
     return 0;
 }
 
+/* A run may take hours: what cannot be written at its end is refused before it. */
+static int check_writable(const char *path, kn_err *err)
+{
+    kn_atomic_file file = {0};
+    if (kn_path_is_dir(path))
+        return kn_fail(err, KN_EINVAL, "save_tensors: %s is a folder, expected the name of a file", path);
+    int rc = kn_atomic_open(&file, path, err);
+    if (!rc)
+        kn_atomic_abort(&file);
+    return rc;
+}
+
 static int open_output(output *o, const kn_request *rq, const kn_generate_opts *opts, kn_err *err)
 {
+    int rc = rq->save_tensors ? check_writable(rq->save_tensors, err) : 0;
+    if (rc)
+        return rc;
     *o = (output){.hash = 0xcbf29ce484222325ull, .n_expected = rq->frames};
     o->frame_floats = (size_t)rq->width * (size_t)rq->height * 3;
     if (rq->save_tensors) {
@@ -138,7 +154,7 @@ static int finish(const kn_model_desc *desc, output *o, kn_run *run, kn_result *
     if (!rc && o->sink) {
         snprintf(res->encoder, sizeof res->encoder, "%s", kn_sink_encoder(o->sink));
         json_t *meta = kn_result_to_json(desc, res);
-        char *text = meta ? json_dumps(meta, JSON_COMPACT) : NULL;
+        char *text = meta ? json_dumps(meta, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
         json_decref(meta);
         rc = kn_sink_commit(o->sink, text, err);
         o->sink = NULL;
@@ -173,6 +189,8 @@ static int run_model(const kn_model_desc *desc, void *model, kn_device *dev, con
     run.event_ud = opts->event_ud;
     run.pictures = take_pictures;
     run.pictures_ud = &out;
+    if (out.sink && *kn_sink_note(out.sink))
+        kn_run_note(&run, "%s", kn_sink_note(out.sink));
     rc = desc->generate(model, &run, err);
     if (!rc)
         rc = finish(desc, &out, &run, res, err);

@@ -1,13 +1,44 @@
 #include "models/models.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
-#include "base/mem.h"
+#include "base/json.h"
+#include "tensor/checkpoint.h"
 
 extern const kn_model_desc kn_model_testsrc, kn_model_wan;
 
 const kn_model_desc *const kn_models[] = {&kn_model_testsrc, &kn_model_wan, NULL};
+
+/* Why no family knows a model: it cannot be read, or it can and is something else. */
+static int unknown(const char *model, kn_err *err)
+{
+    json_t *index = NULL;
+    kn_checkpoint *ck = NULL;
+    int rc = 0;
+    if (kn_path_is_dir(model)) {
+        char *path = kn_path_join(model, "model_index.json");
+        if (path && kn_path_exists(path))
+            rc = kn_json_load(path, &index, err);
+        free(path);
+    } else {
+        rc = kn_checkpoint_open(model, NULL, &ck, err);
+    }
+    const char *class = json_string_value(json_object_get(index, "_class_name"));
+    if (!rc && class)
+        rc = kn_fail(err, KN_EUNSUPPORTED, "%.200s is a %.64s, which Kinora does not run; it runs: wan",
+                     model, class);
+    else if (!rc)
+        rc =
+            kn_fail(err, KN_EUNSUPPORTED,
+                    "%.200s is not a model Kinora knows; expected a diffusers folder (with model_index.json) "
+                    "or weights of: wan",
+                    model);
+    json_decref(index);
+    kn_checkpoint_close(ck);
+    return rc;
+}
 
 int kn_model_find(const char *model, const kn_model_desc **ret, kn_err *err)
 {
@@ -32,11 +63,7 @@ int kn_model_find(const char *model, const kn_model_desc **ret, kn_err *err)
         }
     }
     if (!best)
-        return kn_fail(err, KN_EUNSUPPORTED,
-                       "%.200s is not a model Kinora knows; expected a diffusers folder (with "
-                       "model_index.json) or weights "
-                       "of: wan",
-                       model);
+        return unknown(model, err);
     *ret = best;
     return 0;
 }
