@@ -1,35 +1,33 @@
 /* The CPU device: opening it, its memory, its table of operations. */
-#define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/mem.h"
 #include "base/parallel.h"
 #include "tensor/cpu/cpu_device.h"
 #include "tensor/cpu/cpu_features.h"
+#include "tensor/cpu/cpu_memory.h"
 #include "tensor/cpu/kernels.h"
 
-/* ---- memory: pools are ranges of addresses that cost pages only when touched ---- */
+/* ---- memory ---- */
 
 static void *cpu_reserve(kn_device *dev, size_t bytes)
 {
     (void)dev;
-    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return p == MAP_FAILED ? NULL : p;
+    return kn_cpu_map(bytes);
 }
 
 static void cpu_unreserve(kn_device *dev, void *p, size_t bytes)
 {
     (void)dev;
-    munmap(p, bytes);
+    kn_cpu_unmap(p, bytes);
 }
 
 static void cpu_trim(kn_device *dev, void *p, size_t bytes)
 {
     (void)dev;
-    (void)madvise(p, bytes, MADV_DONTNEED);
+    kn_cpu_drop(p, bytes);
 }
 
 static void cpu_move(kn_device *dev, void *dst, const void *src, size_t bytes)

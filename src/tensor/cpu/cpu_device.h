@@ -34,6 +34,7 @@ typedef struct kn_cpu_weight {
     float *bias;       /* [out] or NULL */
     float *col_scales; /* [out]; int8 only */
     void *block;
+    size_t block_bytes;
 } kn_cpu_weight;
 
 /* The type a weight of this spec is multiplied in on this device: KN_F32, KN_BF16 or KN_I8. */

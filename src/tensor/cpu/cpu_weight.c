@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "tensor/cpu/cpu_device.h"
+#include "tensor/cpu/cpu_memory.h"
 #include "tensor/cpu/dnnl_desc.h"
 #include "tensor/cpu/quant.h"
 
@@ -89,7 +90,8 @@ static int alloc_parts(kn_cpu_weight *cw, const kn_weight_spec *spec, const kn_m
 {
     parts p = parts_of(spec, layout);
     size_t packed = (size_t)cw->n_packed * p.packed, bytes = packed + p.bias + p.scales;
-    char *block = cw->block = aligned_alloc(64, bytes);
+    char *block = cw->block = kn_cpu_block_new(bytes);
+    cw->block_bytes = bytes;
     if (!block)
         return kn_fail(err, KN_ENOMEM, "no memory for a weight of %zu bytes", bytes);
     for (int i = 0; i < cw->n_packed; i++) {
@@ -212,7 +214,7 @@ static void weight_done(kn_cpu_weight *cw)
         return;
     for (int i = 0; i < cw->n_packed; i++)
         kn_md_done(&cw->packed[i].layout);
-    free(cw->block);
+    kn_cpu_block_free(cw->block, cw->block_bytes);
     free(cw);
 }
 
