@@ -118,7 +118,7 @@ int kn_wan_generate(kn_wan_model *m, kn_run *r, kn_err *err)
         rc = kn_fail(err, KN_ENOMEM, "no memory for latents of %lld frames", (long long)t);
         goto out;
     }
-    if (!r->ctx->dev->is_meta)
+    if (!r->ctx->dev->is_meta || rq->latents) /* a file that does not fit is refused by the plan */
         rc = kn_noise_make(rq, 5, shape, latents, err);
     if (!rc)
         rc = kn_wan_sample(m, r, &text, &cond, latents, dims, err);

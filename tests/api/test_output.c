@@ -1,0 +1,197 @@
+/* Where results go: files, folders, tensors; and what happens if they cannot. */
+#include "program.h"
+
+#include "tensor/checkpoint.h"
+
+#define BARS "--model", "testsrc", "--prompt", "bars", "--width", "64", "--height", "48", "--frames", "5"
+
+static void nothing_left(const char *dir)
+{
+    assert_int_equal(count_files(dir, ".mp4"), 0);
+    assert_int_equal(count_files(dir, ".part"), 0);
+}
+
+static void test_bad_names(void **state)
+{
+    (void)state;
+    check_fails(run("generate", BARS, "-o", "out.xyz"), 2, "out.xyz", "NAME.mp4");
+    check_fails(run("generate", BARS, "-o", "out"), 2, "out", "NAME.mp4");
+    check_fails(run("generate", BARS, "-o", "nowhere/out.mp4"), 5, "nowhere/out.mp4",
+                "No such file or directory");
+    check_fails(run("generate", BARS, "-o", ""), 2, "output", "empty");
+    nothing_left(".");
+}
+
+static void test_unwritable_folder(void **state)
+{
+    (void)state;
+    if (geteuid() == 0) { /* root may write anywhere but here */
+        check_fails(run("generate", BARS, "-o", "/proc/out.mp4"), 5, "/proc/out.mp4");
+        return;
+    }
+    shell("mkdir locked && chmod 555 locked");
+    check_fails(run("generate", BARS, "-o", "locked/out.mp4"), 5, "locked/out.mp4", "Permission denied");
+    nothing_left("locked");
+}
+
+static void test_tensor_file(void **state)
+{
+    (void)state;
+    check_fails(run("generate", BARS, "--save-tensors", "nowhere/t.safetensors"), 5, "nowhere/t.safetensors");
+    shell("mkdir folder");
+    check_fails(run("generate", BARS, "--save-tensors", "folder", "-o", "out.mp4"), 2, "folder is a folder");
+    /* Refused before anything is made. */
+    outcome o = run("generate", BARS, "--save-tensors", "nowhere/t.safetensors", "--json");
+    assert_null(strstr(o.out, "\"phase\""));
+    outcome_done(&o);
+    nothing_left(".");
+}
+
+/* ---- disk full ---- */
+
+static void small_files(void)
+{
+    setrlimit(RLIMIT_FSIZE, &(struct rlimit){2048, 2048});
+}
+
+static void test_disk_full(void **state)
+{
+    (void)state;
+    static const char *const outputs[] = {"full.mp4", "full/", "full.png"};
+    for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++) {
+        outcome o = finish(start_args(small_files, ARGS("generate", "--model", "testsrc", "--prompt", "x",
+                                                        "--width", "512", "--height", "512", "--frames",
+                                                        i == 2 ? "1" : "9", "-o", outputs[i])));
+        must_fail(&o, 5, (const char *const[]){"full", "File too large", NULL});
+        outcome_done(&o);
+        nothing_left(".");
+        assert_false(kn_path_exists("full"));
+        assert_false(kn_path_exists("full.png"));
+    }
+    outcome o = finish(start_args(small_files, ARGS("generate", BARS, "--save-tensors", "full.safetensors")));
+    must_fail(&o, 5, (const char *const[]){"full.safetensors", "File too large", NULL});
+    outcome_done(&o);
+    nothing_left(".");
+    assert_false(kn_path_exists("full.safetensors"));
+}
+
+/* ---- what is written ---- */
+
+static json_t *info_of(const char *path)
+{
+    outcome o = run("info", "--json", path);
+    must_succeed(&o);
+    json_t *j = parse_json(o.out);
+    outcome_done(&o);
+    return j;
+}
+
+static void check_info(const char *path, const char *codec, const char *pixel_format)
+{
+    json_t *j = info_of(path);
+    const json_t *ours = json_object_get(j, "kinora"), *rq = json_object_get(ours, "request");
+    assert_string_equal(json_string_value(json_object_get(j, "codec")), codec);
+    assert_string_equal(json_string_value(json_object_get(j, "pixel_format")), pixel_format);
+    assert_int_equal(json_integer_value(json_object_get(j, "frames")), 5);
+    assert_int_equal(json_integer_value(json_object_get(j, "width")), 64);
+    assert_string_equal(json_string_value(json_object_get(ours, "generator")), "kinora");
+    assert_string_equal(json_string_value(json_object_get(ours, "family")), "testsrc");
+    assert_string_equal(json_string_value(json_object_get(rq, "prompt")),
+                        "bars \xE2\x86\x92 \"caf\xC3\xA9\"");
+    assert_int_equal(json_integer_value(json_object_get(rq, "seed")), 4242);
+    assert_true(json_array_size(json_object_get(ours, "timings")) > 0);
+    assert_int_equal(json_string_length(json_object_get(ours, "frames_hash")), 16);
+    json_decref(j);
+}
+
+#define CAFE                                                                                                 \
+    "generate", "--model", "testsrc", "--prompt", "bars \xE2\x86\x92 \"caf\xC3\xA9\"", "--width", "64",      \
+        "--height", "48", "--frames", "5", "--seed", "4242", "-o"
+
+static void test_info_reads_back(void **state)
+{
+    (void)state;
+    check_runs(run(CAFE, "bars.mp4"));
+    outcome o = run("info", "bars.mp4");
+    must_succeed(&o);
+    assert_non_null(strstr(o.out, "64x48, 5 frames"));
+    outcome_done(&o);
+    json_t *j = info_of("bars.mp4");
+    const char *codec = json_string_value(json_object_get(j, "codec"));
+    assert_true(!strcmp(codec, "h264") || !strcmp(codec, "mpeg4"));
+    check_info("bars.mp4", codec, "yuv420p");
+    json_decref(j);
+    unlink("bars.mp4");
+}
+
+static void test_png_folder(void **state)
+{
+    (void)state;
+    check_runs(run(CAFE, "frames/"));
+    assert_int_equal(count_files("frames", ".png"), 5);
+    assert_true(kn_path_exists("frames/frame_00000.png"));
+    assert_int_equal(count_files("frames", ".part"), 0);
+    check_info("frames", "png", "rgb24");
+    /* Again, into the folder that is there. */
+    check_runs(run(CAFE, "frames"));
+    assert_int_equal(count_files("frames", ".png"), 5);
+    /* Someone else's pictures stay. */
+    shell("mkdir theirs && cp frames/frame_00000.png theirs/");
+    check_fails(run(CAFE, "theirs"), 2, "theirs", "frame_00000.png");
+    assert_int_equal(count_files("theirs", ""), 1);
+}
+
+static void test_overwrite(void **state)
+{
+    (void)state;
+    write_text("old.mp4", "what was there before");
+    outcome o = run("generate", "--model", "testsrc", "--prompt", "x", "--frames", "abc", "-o", "old.mp4");
+    assert_int_equal(o.code, 2);
+    outcome_done(&o);
+    struct stat st;
+    assert_int_equal(stat("old.mp4", &st), 0);
+    assert_int_equal(st.st_size, 21); /* a failure leaves it */
+    check_runs(run("generate", BARS, "-o", "old.mp4"));
+    assert_int_equal(stat("old.mp4", &st), 0);
+    assert_true(st.st_size > 500);
+    unlink("old.mp4");
+}
+
+static void check_dims(kn_checkpoint *ck, const char *name, int n_dims, const int64_t *dims)
+{
+    const kn_entry *e = kn_checkpoint_find(ck, name);
+    if (!e)
+        fail_msg("no tensor %s", name);
+    assert_int_equal(e->dtype, KN_F32);
+    assert_int_equal(e->n_dims, n_dims);
+    for (int i = 0; i < n_dims; i++)
+        assert_int_equal(e->dims[i], dims[i]);
+}
+
+static void test_save_tensors(void **state)
+{
+    (void)state;
+    kn_checkpoint *ck = NULL;
+    check_runs(run("generate", "--model", FIXTURE("wan21-t2v/model"), "--prompt", "a cat", TINY,
+                   "--save-tensors", "t.safetensors"));
+    must(kn_checkpoint_open("t.safetensors", NULL, &ck, err));
+    assert_int_equal(kn_checkpoint_count(ck), 2);
+    check_dims(ck, "latents", 5, (const int64_t[]){1, 8, 2, 4, 8});
+    check_dims(ck, "frames", 4, (const int64_t[]){5, 32, 64, 3});
+    float frames[5 * 32 * 64 * 3];
+    must(kn_entry_to_f32(kn_checkpoint_find(ck, "frames"), frames, err));
+    for (size_t i = 0; i < sizeof frames / sizeof *frames; i++)
+        assert_true(frames[i] >= 0 && frames[i] <= 1);
+    kn_checkpoint_close(ck);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_bad_names),       cmocka_unit_test(test_unwritable_folder),
+        cmocka_unit_test(test_tensor_file),     cmocka_unit_test(test_disk_full),
+        cmocka_unit_test(test_info_reads_back), cmocka_unit_test(test_png_folder),
+        cmocka_unit_test(test_overwrite),       cmocka_unit_test(test_save_tensors),
+    };
+    return cmocka_run_group_tests(tests, place_make, place_remove);
+}
