@@ -59,9 +59,10 @@ static void test_disk_full(void **state)
     (void)state;
     static const char *const outputs[] = {"full.mp4", "full/", "full.png"};
     for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++) {
-        outcome o = finish(start_args(small_files, ARGS("generate", "--model", "testsrc", "--prompt", "x",
-                                                        "--width", "512", "--height", "512", "--frames",
-                                                        i == 2 ? "1" : "9", "-o", outputs[i])));
+        outcome o =
+            finish(start_args(small_files, ARGS("generate", "--model", FIXTURE("wan21-t2v/model"), "--prompt",
+                                                "noise fills files", TINY, "--width", "128", "--frames",
+                                                i == 2 ? "1" : "9", "-o", outputs[i])));
         must_fail(&o, 5, (const char *const[]){"full", "File too large", NULL});
         outcome_done(&o);
         nothing_left(".");
