@@ -1,8 +1,19 @@
 /* kinora info FILE */
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli/cli.h"
 #include "media/sink.h"
+
+/* libav names a container by all it may be called ("mov,mp4,m4a,3gp,3g2,mj2", "png_pipe"). */
+static void plain_container(char *name)
+{
+    if (strstr(name, "mp4"))
+        memcpy(name, "mp4", sizeof "mp4");
+    char *pipe = strstr(name, "_pipe");
+    if (pipe)
+        *pipe = '\0';
+}
 
 static json_t *to_json(const kn_media_info *info)
 {
@@ -36,6 +47,7 @@ int kn_cmd_info(int argc, char **argv)
         rc = kn_media_info_read(file, &info, &err);
     if (rc)
         return kn_cli_fail(&err);
+    plain_container(info.container);
     json_t *o = to_json(&info);
     char *text = json_dumps(json ? o : json_object_get(o, "kinora"),
                             JSON_INDENT(2) | JSON_ENCODE_ANY | KN_JSON_DIGITS);

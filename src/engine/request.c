@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "engine/request_internal.h"
+#include "text/utf8.h"
 
 #define TEXT(field, meta, help)                                                                              \
     {                                                                                                        \
@@ -35,7 +36,7 @@
 
 /* clang-format off */
 const kn_param kn_params[] = {
-    TEXT(model, "NAME|DIR|FILE", "what to run: a model folder (diffusers layout), a single file, or a built-in name"),
+    FILE_(model, "NAME|DIR|FILE", "what to run: a model folder (diffusers layout), a single file, or a built-in name"),
     TEXT(prompt, "TEXT", "what the video shows"),
     TEXT(negative_prompt, "TEXT", "what it must not show"),
     FILE_(image, "FILE", "first picture (image to video)"),
@@ -172,6 +173,9 @@ int kn_request_set_string(char **f, const kn_param *p, const char *value, kn_err
         return kn_fail(err, KN_EINVAL, "%s: \"%.64s\" is not one of %s", p->name, value, p->choices);
     if (p->type == KN_PARAM_FILE && !*value)
         return kn_fail(err, KN_EINVAL, "%s: the file name is empty", p->name);
+    int rc = p->type == KN_PARAM_TEXT ? kn_utf8_check(value, strlen(value), p->name, err) : 0;
+    if (rc)
+        return rc;
     if (strlen(value) > KN_LIMIT_PROMPT_BYTES)
         return kn_fail(err, KN_ELIMIT, "%s has %zu bytes, more than the limit of %u", p->name, strlen(value),
                        KN_LIMIT_PROMPT_BYTES);

@@ -87,7 +87,8 @@ bool kn_request_has(const kn_request *rq, const kn_param *p);
 int kn_request_set(kn_request *rq, const char *name, const char *value, kn_err *err);
 /* Sets all members of an object; an unknown member is KN_EINVAL and named. */
 int kn_request_from_json(kn_request *rq, const json_t *obj, kn_err *err);
-/* Every parameter that is set, in table order. NULL without memory. Caller json_decref()s. */
+/* Every parameter that is set, in table order. NULL without memory. Caller json_decref()s.
+ * JSON holds UTF-8 only: a file name that is something else is left out. */
 json_t *kn_request_to_json(const kn_request *rq);
 
 #endif

@@ -143,19 +143,3 @@ json_t *kn_request_to_json(const kn_request *rq)
             json_object_set_new(obj, p->name, param_to_json(rq, p));
     return obj;
 }
-
-int kn_request_copy(const kn_request *rq, kn_request *ret, kn_err *err)
-{
-    json_t *obj = kn_request_to_json(rq);
-    if (!obj)
-        return kn_fail(err, KN_ENOMEM, "no memory for a request");
-    kn_request copy;
-    kn_request_init(&copy);
-    int rc = kn_request_from_json(&copy, obj, err);
-    json_decref(obj);
-    if (rc)
-        kn_request_done(&copy);
-    else
-        *ret = copy;
-    return rc;
-}

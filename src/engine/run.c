@@ -50,12 +50,23 @@ static kn_span *open_span(kn_run *r)
     return &r->spans[r->n_spans];
 }
 
+/* Cuts what does not fit, between characters. */
+static void set_detail(kn_span *s, const char *detail)
+{
+    size_t n = strlen(detail), max = sizeof s->detail - 1;
+    if (n > max)
+        for (n = max; n && ((unsigned char)detail[n] & 0xC0) == 0x80;)
+            n--;
+    memcpy(s->detail, detail, n);
+    s->detail[n] = '\0';
+}
+
 void kn_phase_begin(kn_run *r, kn_phase phase, const char *detail, int64_t total)
 {
     KN_ASSERT(r->n_spans < KN_MAX_SPANS);
     kn_span *s = open_span(r);
     *s = (kn_span){.phase = phase};
-    snprintf(s->detail, sizeof s->detail, "%s", detail);
+    set_detail(s, detail);
     r->began_s = r->unit_began_s = kn_clock_s();
     r->n_unit_times = 0;
     r->units_done = 0;

@@ -125,6 +125,35 @@ static void test_info_reads_back(void **state)
     unlink("bars.mp4");
 }
 
+/* File names are bytes, prompts are UTF-8. */
+static void test_latin1(void **state)
+{
+    (void)state;
+    check_runs(run("generate", BARS, "-o", "caf\xe9.mp4"));
+    json_t *j = info_of("caf\xe9.mp4");
+    assert_string_equal(json_string_value(json_object_get(j, "container")), "mp4");
+    json_decref(j);
+    unlink("caf\xe9.mp4");
+    check_fails(run("generate", "--model", "testsrc", "--prompt", "caf\xe9", "-o", "out.mp4"), 2, "prompt",
+                "UTF-8");
+    nothing_left(".");
+}
+
+/* The name of a long file is cut between characters, so that events stay valid. */
+static void test_long_name(void **state)
+{
+    (void)state;
+    char name[128] = "x";
+    for (int i = 0; i < 50; i++)
+        strcat(name, "\xC3\xA9");
+    strcat(name, ".mp4");
+    outcome o = run("generate", BARS, "--json", "-o", name);
+    must_succeed(&o);
+    assert_non_null(strstr(o.out, "\"phase\":\"saving\",\"detail\":\"x\xC3\xA9"));
+    outcome_done(&o);
+    unlink(name);
+}
+
 static void test_png_folder(void **state)
 {
     (void)state;
@@ -192,6 +221,7 @@ int main(void)
         cmocka_unit_test(test_bad_names),       cmocka_unit_test(test_unwritable_folder),
         cmocka_unit_test(test_tensor_file),     cmocka_unit_test(test_disk_full),
         cmocka_unit_test(test_info_reads_back), cmocka_unit_test(test_png_folder),
+        cmocka_unit_test(test_latin1),          cmocka_unit_test(test_long_name),
         cmocka_unit_test(test_overwrite),       cmocka_unit_test(test_save_tensors),
     };
     return cmocka_run_group_tests(tests, place_make, place_remove);

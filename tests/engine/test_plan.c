@@ -140,6 +140,47 @@ static void test_int8(void **state)
     check_all("int8");
 }
 
+/* ---- models without files ---- */
+
+/* Published sizes and any transformer/config.json can be planned (and measured) with random weights. */
+static void plan_random(const kn_model_desc *desc, const char *config)
+{
+    kn_request rq;
+    kn_plan p = {0};
+    kn_err err = {0};
+    kn_device *dev = NULL;
+    void *model = NULL;
+    kn_request_init(&rq);
+    set(&rq, "prompt", "a red cat");
+    set(&rq, "frames", "5");
+    set(&rq, "width", "128");
+    set(&rq, "height", "128");
+    set(&rq, "seed", "1");
+    if (strstr(config, "i2v"))
+        set(&rq, "image", FIXTURE("wan21-i2v/image.png"));
+    if (desc->open_random(config, false, &model, &err) || desc->prepare(model, &rq, NULL, NULL, &err) ||
+        kn_cpu_device_open(&(kn_cpu_options){.n_threads = 1}, &dev, &err) ||
+        kn_plan_make(desc, model, &rq, dev, NULL, &p, &err))
+        fail_msg("%s: %s", config, err.msg);
+    assert_true(p.peak_bytes > 0);
+    desc->close(model);
+    kn_device_close(dev);
+    kn_request_done(&rq);
+}
+
+static void test_random_models(void **state)
+{
+    (void)state;
+    static const char *const configs[] = {
+        "wan-1.3b", "wan-14b", "wan-5b", "wan-i2v-a14b", FIXTURE("wan21-t2v/model/transformer/config.json"),
+    };
+    const kn_model_desc *desc = NULL;
+    kn_err err = {0};
+    assert_int_equal(kn_model_find(FIXTURE("wan21-t2v/model"), &desc, &err), 0);
+    for (size_t i = 0; i < sizeof configs / sizeof *configs; i++)
+        plan_random(desc, configs[i]);
+}
+
 /* ---- rounding is said, never silent ---- */
 
 typedef struct notes {
@@ -190,10 +231,8 @@ static void test_rounding(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_f32),
-        cmocka_unit_test(test_bf16),
-        cmocka_unit_test(test_int8),
-        cmocka_unit_test(test_rounding),
+        cmocka_unit_test(test_f32),           cmocka_unit_test(test_bf16),     cmocka_unit_test(test_int8),
+        cmocka_unit_test(test_random_models), cmocka_unit_test(test_rounding),
     };
     return cmocka_run_group_tests(tests, make_clips, remove_clips);
 }

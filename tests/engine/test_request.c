@@ -152,6 +152,30 @@ static void test_json_round_trip(void **state)
     kn_request_done(&copy);
 }
 
+/* File names are bytes; prompts are text. */
+static void test_not_utf8(void **state)
+{
+    (void)state;
+    kn_request rq, copy;
+    kn_err err = {0};
+    kn_request_init(&rq);
+    assert_int_equal(kn_request_set(&rq, "prompt", "caf\xe9", &err), KN_EINVAL);
+    assert_non_null(strstr(err.msg, "prompt"));
+    assert_int_equal(kn_request_set(&rq, "output", "caf\xe9.mp4", &err), 0);
+    assert_int_equal(kn_request_set(&rq, "lora", "caf\xe9:0.5:high", &err), 0);
+    assert_int_equal(kn_request_set(&rq, "reference", "\xff.png", &err), 0);
+    assert_int_equal(kn_request_copy(&rq, &copy, &err), 0);
+    assert_string_equal(copy.output, "caf\xe9.mp4");
+    assert_string_equal(copy.loras.items[0].path, "caf\xe9");
+    assert_int_equal(copy.loras.items[0].expert, KN_EXPERT_HIGH);
+    assert_string_equal(copy.references.items[0], "\xff.png");
+    json_t *j = kn_request_to_json(&copy);
+    assert_null(json_object_get(j, "output"));
+    json_decref(j);
+    kn_request_done(&rq);
+    kn_request_done(&copy);
+}
+
 static void test_limits(void **state)
 {
     (void)state;
@@ -181,6 +205,7 @@ int main(void)
         cmocka_unit_test(test_lora_forms),
         cmocka_unit_test(test_json_refuses),
         cmocka_unit_test(test_json_round_trip),
+        cmocka_unit_test(test_not_utf8),
         cmocka_unit_test(test_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -37,7 +37,7 @@ static void default_real(double *v, double fallback)
 
 static int refuse(const kn_wan_model *m, kn_err *err, const char *what)
 {
-    return kn_fail(err, KN_EINVAL, "this is a %s model: %s", kn_wan_variant(m), what);
+    return kn_fail(err, KN_EINVAL, "this model is %s: %s", kn_wan_variant(m), what);
 }
 
 static int check_inputs(const kn_wan_model *m, const kn_request *rq, kn_err *err)

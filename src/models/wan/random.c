@@ -65,10 +65,10 @@ static kn_wan_vae_config vae_of(int64_t z_dim)
     return f;
 }
 
-static kn_t5_config text_of(bool with_text)
+static kn_t5_config text_of(bool with_text, int64_t text_dim)
 {
     return (kn_t5_config){
-        .d_model = TEXT_DIM,
+        .d_model = text_dim,
         .d_kv = 64,
         .d_ff = 10240,
         .vocab_size = VOCABULARY,
@@ -116,7 +116,7 @@ int kn_wan_model_open_random(const char *config, bool with_text, kn_wan_model **
         return kn_fail(err, KN_ENOMEM, "no memory for a model");
     m->dit[KN_WAN_HIGH] = m->dit[KN_WAN_LOW] = dit;
     m->vae = vae_of(dit.out_channels);
-    m->text = text_of(with_text);
+    m->text = text_of(with_text, dit.text_dim);
     m->boundary_ratio = s->experts ? 0.9 : -1;
     m->expand_timesteps = m->vae.z_dim == 48;
     kn_scheduler_config_default(&m->scheduler);
