@@ -178,10 +178,12 @@ static int pngs_open(void *priv, const char *path, const kn_sink_opts *opts, kn_
     while (n > 1 && path[n - 1] == '/')
         n--;
     p->path = kn_strndup(path, n);
-    p->renamed = !kn_path_exists(path);
+    p->renamed = p->path && !kn_path_exists(p->path);
     p->dir = p->path ? kn_asprintf(p->renamed ? "%s.part" : "%s", p->path) : NULL;
     if (!p->dir)
         return kn_fail(err, KN_ENOMEM, "no memory for the name of %s", path);
+    if (!p->renamed && !kn_path_is_dir(p->path))
+        return kn_fail(err, KN_EINVAL, "%s is a file; expected a folder, or a name that is free", p->path);
     int rc = kn_image_new(opts->width, opts->height, &p->rgb, err);
     if (!rc)
         rc = p->renamed ? make_part_dir(p, err) : check_existing(p, err);

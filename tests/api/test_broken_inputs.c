@@ -47,6 +47,8 @@ static void test_inputs_of_another_task(void **state)
     check_fails(run("generate", T2V, "--reference", image), 2, "T2V", "reference");
     check_fails(run("generate", VACE, "--mask", image), 2, "--mask needs --video");
     check_fails(run("generate", VACE, "--control-scale", "1,1,1"), 2, "control_scale has 3 values");
+    check_fails(run("generate", T2V, "--guidance-2", "3"), 2, "one expert", "guidance_2");
+    check_fails(run("generate", T2V, "--boundary", "0.5"), 2, "one expert", "boundary");
     check_fails(run("generate", T2V, "--width", "8"), 2, "width 8 is too small", "16");
     nothing_left();
 }

@@ -18,6 +18,9 @@ static void test_bad_names(void **state)
     check_fails(run("generate", BARS, "-o", "out"), 2, "out", "NAME.mp4");
     check_fails(run("generate", BARS, "-o", "nowhere/out.mp4"), 5, "nowhere/out.mp4",
                 "No such file or directory");
+    write_text("plain", "a file");
+    check_fails(run("generate", BARS, "-o", "plain/"), 2, "plain is a file", "folder");
+    assert_int_equal(unlink("plain"), 0);
     check_fails(run("generate", BARS, "-o", ""), 2, "output", "empty");
     nothing_left(".");
 }

@@ -215,6 +215,7 @@ static void test_rounding(void **state)
     tiny(&rq, FIXTURE("wan21-t2v/model"));
     set(&rq, "frames", "80");
     set(&rq, "width", "50");
+    set(&rq, "vae_tile", "9");
     if (kn_model_find(rq.model, &desc, &err) || desc->open(&rq, &model, &err) ||
         desc->prepare(model, &rq, keep_note, &n, &err))
         fail_msg("%s", err.msg);
@@ -223,7 +224,9 @@ static void test_rounding(void **state)
     assert_int_equal(rq.height, 32);
     assert_true(noted(&n, "frames 80 -> 81"));
     assert_true(noted(&n, "width 50 -> 48"));
-    assert_int_equal(n.n, 2); /* nothing is said of what did not change */
+    assert_int_equal(rq.vae_tile, 16);
+    assert_true(noted(&n, "vae_tile 9 -> 16"));
+    assert_int_equal(n.n, 3); /* nothing is said of what did not change */
     desc->close(model);
     kn_request_done(&rq);
 }

@@ -59,6 +59,8 @@ static int check_inputs(const kn_wan_model *m, const kn_request *rq, kn_err *err
         return kn_fail(err, KN_EINVAL, "--mask needs --video, too");
     if (rq->transformer_2 && !m->dit_ck[KN_WAN_LOW])
         return refuse(m, err, "it has no second expert");
+    if (!m->dit_ck[KN_WAN_LOW] && (!isnan(rq->guidance_2) || !isnan(rq->boundary)))
+        return refuse(m, err, "it has one expert and takes neither guidance_2 nor boundary");
     int n = m->dit[KN_WAN_HIGH].n_vace, given = rq->control_scale.n;
     if (given > 1 && given != n)
         return kn_fail(err, KN_EINVAL,
@@ -107,6 +109,17 @@ static void round_frames(kn_request *rq, int64_t group, const notes *n)
     rq->frames = rounded;
 }
 
+/* Tiles overlap by a quarter: two latents are the least. */
+static void round_tile(kn_request *rq, int64_t scale, const notes *n)
+{
+    int64_t rounded = rq->vae_tile / scale * scale;
+    rounded = rounded < 2 * scale ? 2 * scale : rounded;
+    if (rounded != rq->vae_tile)
+        say(n, "vae_tile %lld -> %lld: tiles are multiples of %lld, at least %lld", (long long)rq->vae_tile,
+            (long long)rounded, (long long)scale, (long long)(2 * scale));
+    rq->vae_tile = rounded;
+}
+
 static void default_numbers(const kn_wan_model *m, kn_request *rq)
 {
     bool ti2v = m->expand_timesteps, experts = m->dit_ck[KN_WAN_LOW] != NULL, image = kn_wan_takes_image(m);
@@ -116,10 +129,11 @@ static void default_numbers(const kn_wan_model *m, kn_request *rq)
     default_int(&rq->max_sequence_length, 512);
     /* What the published model cards use. */
     default_real(&rq->guidance, experts ? (image ? 3.5 : 4.0) : 5.0);
-    default_real(&rq->guidance_2, experts && !image ? 3.0 : rq->guidance);
     default_real(&rq->flow_shift, m->scheduler.flow_shift);
-    if (experts)
+    if (experts) {
+        default_real(&rq->guidance_2, image ? rq->guidance : 3.0);
         default_real(&rq->boundary, m->boundary_ratio);
+    }
 }
 
 int kn_wan_prepare(kn_wan_model *m, kn_request *rq, void (*fn)(void *ud, const char *text), void *ud,
@@ -128,12 +142,12 @@ int kn_wan_prepare(kn_wan_model *m, kn_request *rq, void (*fn)(void *ud, const c
     notes n = {fn, ud};
     int64_t step = (int64_t)m->vae.scale_spatial * m->dit[KN_WAN_HIGH].patch[1];
     bool ti2v = m->expand_timesteps;
-    /* without --guidance-2 the one guidance given serves both experts */
-    if (!isnan(rq->guidance))
-        default_real(&rq->guidance_2, rq->guidance);
     int rc = check_inputs(m, rq, err);
     if (rc)
         return rc;
+    /* without --guidance-2 the one guidance given serves both experts */
+    if (m->dit_ck[KN_WAN_LOW] && !isnan(rq->guidance))
+        default_real(&rq->guidance_2, rq->guidance);
     bool sized = rq->width != KN_UNSET_INT || rq->height != KN_UNSET_INT;
     if (!sized && rq->image)
         rc = size_from_picture(rq->image, ti2v ? 704.0 * 1280 : 480.0 * 832, step, rq, &n, err);
@@ -150,5 +164,7 @@ int kn_wan_prepare(kn_wan_model *m, kn_request *rq, void (*fn)(void *ud, const c
     if (!rq->scheduler)
         rq->scheduler = kn_strdup(m->scheduler.name);
     default_int(&rq->vae_tile, 0);
+    if (rq->vae_tile)
+        round_tile(rq, m->vae.scale_spatial, &n);
     return rq->scheduler ? 0 : kn_fail(err, KN_ENOMEM, "no memory for a request");
 }
