@@ -12,8 +12,10 @@ target_link_libraries(kn-dnnl INTERFACE ${DNNL_LIBRARY})
 
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson>=2.13)
 pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
-pkg_check_modules(LIBAV REQUIRED IMPORTED_TARGET libavformat libavcodec libswscale libavutil)
+# Headers only: the libraries are loaded when they are first needed (src/media/av.h).
+pkg_check_modules(LIBAV REQUIRED libavformat libavcodec libswscale libavutil)
 
 add_library(kn-dependencies INTERFACE)
 target_link_libraries(kn-dependencies INTERFACE
-  kn-dnnl PkgConfig::JANSSON PkgConfig::UTF8PROC PkgConfig::LIBAV OpenMP::OpenMP_C Threads::Threads m)
+  kn-dnnl PkgConfig::JANSSON PkgConfig::UTF8PROC OpenMP::OpenMP_C Threads::Threads m ${CMAKE_DL_LIBS})
+target_include_directories(kn-dependencies SYSTEM INTERFACE ${LIBAV_INCLUDE_DIRS})

@@ -1,9 +1,6 @@
+#include "media/av.h"
 #include "media/av_util.h"
 
-#include <libavutil/error.h>
-#include <libavutil/log.h>
-#include <libavutil/pixdesc.h>
-#include <libswscale/swscale.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,11 +8,6 @@
 
 #include "base/mem.h"
 #include "media/yuv.h"
-
-void kn_av_quiet(void)
-{
-    av_log_set_level(AV_LOG_QUIET);
-}
 
 int kn_av_fail(kn_err *err, int code, int averror, const char *fmt, ...)
 {

@@ -1,15 +1,12 @@
-/* What everything here needs of libav: quiet, errors as ours, and any decoded frame as 8-bit RGB. */
+/* What everything here needs of libav: errors as ours, and any decoded frame as 8-bit RGB. */
 #ifndef KN_MEDIA_AV_UTIL_H
 #define KN_MEDIA_AV_UTIL_H
 
-#include <libavutil/frame.h>
 #include <stdbool.h>
 
+#include "media/av.h"
 #include "base/err.h"
 #include "media/image.h"
-
-/* libav never prints: what went wrong travels in kn_err.  Called by every entry point, since the level is libav's. */
-void kn_av_quiet(void);
 
 /* Fails with libav's reason appended: "<message>: Invalid data found ...".  Out of memory is KN_ENOMEM, system errors
  * (disk full, ...) KN_EIO, all else `code`. */

@@ -1,6 +1,6 @@
+#include "media/av.h"
 #include "media/encoder.h"
 
-#include <libavutil/opt.h>
 #include <stdio.h>
 #include <string.h>
 

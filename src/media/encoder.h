@@ -2,9 +2,9 @@
 #ifndef KN_MEDIA_ENCODER_H
 #define KN_MEDIA_ENCODER_H
 
-#include <libavcodec/avcodec.h>
 #include <stdbool.h>
 
+#include "media/av.h"
 #include "base/err.h"
 
 typedef struct kn_encoder_opts {

@@ -1,6 +1,6 @@
+#include "media/av.h"
 #include "media/image.h"
 
-#include <libavcodec/avcodec.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,7 +112,9 @@ static int check_probe(const kn_image_probe *probe, size_t size, const char *ori
 
 int kn_image_load_memory(const void *data, size_t size, const char *origin, kn_image *ret, kn_err *err)
 {
-    kn_av_quiet();
+    int loaded = kn_av_load(err);
+    if (loaded)
+        return loaded;
     kn_image_probe probe;
     const char *why = kn_image_probe_bytes(data, size, &probe);
     if (why)

@@ -1,12 +1,9 @@
 /* What files say of themselves, and what this build of libav can do. */
-#include <libavcodec/avcodec.h>
-#include <libavutil/avutil.h>
-#include <libavutil/pixdesc.h>
-#include <libswscale/swscale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "media/av.h"
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/mem.h"
@@ -108,21 +105,27 @@ void kn_media_info_done(kn_media_info *info)
 
 void kn_media_encoders(void (*fn)(void *ud, const char *name, int available), void *ud)
 {
-    kn_av_quiet();
+    bool there = !kn_av_load(NULL);
     kn_encoder_opts o = {.width = 64, .height = 64, .fps = {16, 1}, .crf = 18};
     const char *name;
     for (int i = 0; (name = kn_encoder_name(i)); i++) {
         AVCodecContext *ctx = NULL;
         char note[KN_ENCODER_NOTE];
-        int rc = kn_encoder_open(name, &o, &ctx, note, NULL);
-        avcodec_free_context(&ctx);
+        int rc = there ? kn_encoder_open(name, &o, &ctx, note, NULL) : KN_EUNSUPPORTED;
+        if (there)
+            avcodec_free_context(&ctx);
         fn(ud, name, !rc);
     }
-    fn(ud, "png", avcodec_find_encoder(AV_CODEC_ID_PNG) != NULL);
+    fn(ud, "png", there && avcodec_find_encoder(AV_CODEC_ID_PNG) != NULL);
 }
 
 const char *kn_media_versions(char *buf, unsigned long size)
 {
+    kn_err err = {0};
+    if (kn_av_load(&err)) {
+        snprintf(buf, size, "%s", err.msg);
+        return buf;
+    }
     const struct {
         const char *name;
         unsigned v;

@@ -1,6 +1,6 @@
+#include "media/av.h"
 #include "media/png.h"
 
-#include <libavcodec/avcodec.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,7 +39,9 @@ static int fill_frame(const kn_image *im, AVFrame *frame)
 
 int kn_png_encode(const kn_image *im, void **ret_data, size_t *ret_size, kn_err *err)
 {
-    kn_av_quiet();
+    int loaded = kn_av_load(err);
+    if (loaded)
+        return loaded;
     AVCodecContext *ctx = NULL;
     AVFrame *frame = av_frame_alloc();
     AVPacket *packet = av_packet_alloc();

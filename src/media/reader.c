@@ -1,7 +1,7 @@
+#include "media/av.h"
 #include "media/reader.h"
 
 #include <errno.h>
-#include <libavcodec/avcodec.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -37,7 +37,9 @@ static int open_input(const char *path, AVFormatContext **ret, kn_err *err)
 
 int kn_reader_open(const char *path, AVFormatContext **ret, AVStream **ret_stream, kn_err *err)
 {
-    kn_av_quiet();
+    int loaded = kn_av_load(err);
+    if (loaded)
+        return loaded;
     AVFormatContext *in = NULL;
     int rc = open_input(path, &in, err);
     if (rc)

@@ -2,8 +2,7 @@
 #ifndef KN_MEDIA_READER_H
 #define KN_MEDIA_READER_H
 
-#include <libavformat/avformat.h>
-
+#include "media/av.h"
 #include "base/err.h"
 
 /* Finds the video stream. KN_ENOTFOUND, KN_EIO, KN_EFORMAT (no video in it), KN_ELIMIT (KN_LIMIT_VIDEO_SIDE). */

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "media/av.h"
 #include "media/av_util.h"
 #include "media/sink_driver.h"
 
@@ -145,9 +146,10 @@ int kn_sink_open(const char *path, const kn_sink_opts *opts, kn_sink **ret, kn_e
     int rc = check_opts(opts, err);
     if (!rc)
         rc = choose(path, &driver, err);
+    if (!rc)
+        rc = kn_av_load(err);
     if (rc)
         return rc;
-    kn_av_quiet();
     kn_sink *s = kn_calloc(1, sizeof *s);
     void *priv = kn_calloc(1, driver->priv_size);
     if (!s || !priv) {

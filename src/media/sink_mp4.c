@@ -1,10 +1,10 @@
 /* MP4: H.264 (or what encoder.c falls back to) in yuv420p, BT.709 16..235, moov in front, JSON in the comment tag.
  *
  * yuv420p has even sides: an odd side is extended by repeating its last row or column. */
-#include <libavformat/avformat.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "media/av.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "media/av_util.h"

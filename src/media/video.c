@@ -2,10 +2,10 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
-#include <libavcodec/avcodec.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "media/av.h"
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/mem.h"

@@ -3,10 +3,9 @@
 #ifndef KN_MEDIA_YUV_H
 #define KN_MEDIA_YUV_H
 
-#include <libavutil/frame.h>
-#include <libavutil/pixdesc.h>
 #include <stdbool.h>
 
+#include "media/av.h"
 #include "media/frame.h"
 #include "media/image.h"
 
