@@ -148,8 +148,8 @@ static void test_long_name(void **state)
     (void)state;
     char name[128] = "x";
     for (int i = 0; i < 50; i++)
-        strcat(name, "\xC3\xA9");
-    strcat(name, ".mp4");
+        memcpy(name + 1 + 2 * i, "\xC3\xA9", 2);
+    memcpy(name + 101, ".mp4", 5);
     outcome o = run("generate", BARS, "--json", "-o", name);
     must_succeed(&o);
     assert_non_null(strstr(o.out, "\"phase\":\"saving\",\"detail\":\"x\xC3\xA9"));
