@@ -64,8 +64,8 @@ static void test_while_decoding(void **state)
 {
     (void)state;
     started s = start_args(NULL, ARGS("generate", "--model", FIXTURE("wan21-t2v/model"), "--prompt", "a cat",
-                                      "--width", "512", "--height", "512", "--frames", "401", "--steps", "1",
-                                      "--json", "-o", "out.mp4"));
+                                      "--width", "256", "--height", "256", "--frames", "161", "--steps", "1",
+                                      "--guidance", "1", "--json", "-o", "out.mp4"));
     wait_for(&s, "\"phase\":\"decoding\"");
     double t = kn_clock_s();
     kill(s.pid, SIGINT);
