@@ -5,26 +5,13 @@
 #include "base/mem.h"
 #include "cli/cli.h"
 
-static json_t *tasks_json(unsigned tasks)
-{
-    static const struct {
-        unsigned bit;
-        const char *name;
-    } names[] = {{KN_TASK_T2V, "t2v"}, {KN_TASK_I2V, "i2v"}, {KN_TASK_FLF2V, "flf2v"}, {KN_TASK_V2V, "v2v"}};
-    json_t *list = json_array();
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (tasks & names[i].bit)
-            json_array_append_new(list, json_string(names[i].name));
-    return list;
-}
-
 static json_t *family_json(const kn_model_desc *d)
 {
     json_t *params = json_object();
     for (const kn_model_param *p = d->params; p->name; p++)
         json_object_set_new(params, p->name, p->fallback ? json_string(p->fallback) : json_null());
     return json_pack("{s:s, s:s, s:b, s:o, s:o}", "name", d->name, "title", d->title, "builtin",
-                     d->is_builtin, "tasks", tasks_json(d->tasks), "parameters", params);
+                     d->is_builtin, "tasks", kn_tasks_to_json(d->tasks), "parameters", params);
 }
 
 static void print_json(json_t *o)

@@ -25,3 +25,16 @@ int kn_model_check_params(const kn_model_desc *d, const kn_request *rq, kn_err *
     }
     return 0;
 }
+
+json_t *kn_tasks_to_json(unsigned tasks)
+{
+    static const struct {
+        unsigned bit;
+        const char *name;
+    } names[] = {{KN_TASK_T2V, "t2v"}, {KN_TASK_I2V, "i2v"}, {KN_TASK_FLF2V, "flf2v"}, {KN_TASK_V2V, "v2v"}};
+    json_t *list = json_array();
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (tasks & names[i].bit)
+            json_array_append_new(list, json_string(names[i].name));
+    return list;
+}

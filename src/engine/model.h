@@ -16,6 +16,9 @@ enum kn_task {
     KN_TASK_V2V = 8,   /* control video, mask, references */
 };
 
+/* ["t2v", "i2v"]; NULL without memory. */
+json_t *kn_tasks_to_json(unsigned tasks);
+
 /* A parameter this family takes, with the default it documents; ends with {0}. */
 typedef struct kn_model_param {
     const char *name;     /* of kn_params */

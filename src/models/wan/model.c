@@ -375,8 +375,9 @@ unsigned kn_wan_tasks(const kn_wan_model *m)
         return KN_TASK_T2V | KN_TASK_I2V;
     if (d->in_channels == d->out_channels)
         return KN_TASK_T2V;
-    /* With CLIP, two pictures need position embeddings for both. */
-    return d->image_dim && !d->n_pos_embed ? KN_TASK_I2V : KN_TASK_I2V | KN_TASK_FLF2V;
+    if (d->image_dim) /* CLIP's states of two pictures need positions for both, and a model with those needs both */
+        return d->n_pos_embed ? KN_TASK_FLF2V : KN_TASK_I2V;
+    return KN_TASK_I2V | KN_TASK_FLF2V;
 }
 
 const char *kn_wan_variant(const kn_wan_model *m)

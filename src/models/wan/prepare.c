@@ -45,7 +45,7 @@ static int check_inputs(const kn_wan_model *m, const kn_request *rq, kn_err *err
     unsigned tasks = kn_wan_tasks(m);
     if (!(tasks & KN_TASK_V2V) && (rq->video || rq->mask || rq->references.n || rq->control_scale.n))
         return refuse(m, err, "it takes no control video, mask, reference or control scale");
-    if (rq->image && !(tasks & KN_TASK_I2V))
+    if (rq->image && !(tasks & (KN_TASK_I2V | KN_TASK_FLF2V)))
         return refuse(m, err, "it takes no image");
     if (rq->last_image && !(tasks & KN_TASK_FLF2V))
         return refuse(m, err, "it takes no last image");
@@ -53,7 +53,7 @@ static int check_inputs(const kn_wan_model *m, const kn_request *rq, kn_err *err
         return refuse(m, err, "it needs a picture to start from; say --image FILE");
     if (rq->last_image && !rq->image)
         return kn_fail(err, KN_EINVAL, "--last-image needs --image, too");
-    if (kn_wan_variant(m) && m->dit[KN_WAN_HIGH].n_pos_embed && !rq->last_image)
+    if (tasks == KN_TASK_FLF2V && !rq->last_image)
         return refuse(m, err, "it needs a first and a last picture; say --last-image FILE");
     if (rq->mask && !rq->video)
         return kn_fail(err, KN_EINVAL, "--mask needs --video, too");

@@ -33,6 +33,7 @@ static void describe(void *model, json_t *obj)
 {
     const kn_wan_model *m = model;
     const kn_wan_config *d = &m->dit[KN_WAN_HIGH];
+    json_object_set_new(obj, "tasks", kn_tasks_to_json(kn_wan_tasks(m)));
     json_object_set_new(obj, "variant", json_string(kn_wan_variant(m)));
     json_object_set_new(obj, "scheduler", json_string(m->scheduler.name));
     json_object_set_new(obj, "flow_shift", json_real(m->scheduler.flow_shift));
