@@ -28,7 +28,7 @@ static void advise(json_t *list, const kn_device *dev, const json_t *encoders)
 
 static json_t *examine(kn_device *dev, kn_err *err)
 {
-    char versions[512];
+    char versions[512], compute[64];
     kn_rates bf16 = {0}, f32 = {0}, int8 = {0};
     json_t *encoders = json_object(), *advice = json_array(), *rates = json_object();
     kn_media_encoders(add_encoder, encoders);
@@ -39,11 +39,12 @@ static json_t *examine(kn_device *dev, kn_err *err)
         json_object_set_new(rates, "bf16", json_real(bf16.flops[KN_WORK_LINEAR] * 1e-9));
     if (dev->has_int8 && !kn_rates_measure(dev, KN_I8, &int8, err))
         json_object_set_new(rates, "int8", json_real(int8.flops[KN_WORK_LINEAR] * 1e-9));
-    return json_pack("{s:s, s:s, s:s, s:I, s:b, s:b, s:o, s:s, s:s, s:o, s:o}", "kinora", KN_VERSION,
+    return json_pack("{s:s, s:s, s:s, s:I, s:b, s:b, s:o, s:s, s:s, s:s, s:o, s:o}", "kinora", KN_VERSION,
                      "device", dev->name, "description", dev->description, "mem_total_bytes",
                      (json_int_t)dev->mem_total_bytes, "bf16", dev->has_bf16, "int8", dev->has_int8,
-                     "linear_gflops", rates, "jansson", JANSSON_VERSION, "media",
-                     kn_media_versions(versions, sizeof versions), "encoders", encoders, "advice", advice);
+                     "linear_gflops", rates, "compute", kn_cpu_versions(compute, sizeof compute), "jansson",
+                     JANSSON_VERSION, "media", kn_media_versions(versions, sizeof versions), "encoders",
+                     encoders, "advice", advice);
 }
 
 static void print_text(const json_t *o, const kn_device *dev)
@@ -56,8 +57,8 @@ static void print_text(const json_t *o, const kn_device *dev)
            kn_format_bytes((double)dev->mem_total_bytes, mem, sizeof mem));
     json_object_foreach(json_object_get(o, "linear_gflops"), key, v)
         printf("%-10s %.0f GFLOP/s in matrix products (quick measurement)\n", key, json_real_value(v));
-    printf("libraries  %s, jansson %s\nencoders  ", json_string_value(json_object_get(o, "media")),
-           JANSSON_VERSION);
+    printf("libraries  %s, %s, jansson %s\nencoders  ", json_string_value(json_object_get(o, "compute")),
+           json_string_value(json_object_get(o, "media")), JANSSON_VERSION);
     json_object_foreach(json_object_get(o, "encoders"), key, v)
         printf(" %s%s", key, json_is_true(v) ? "" : " (no)");
     printf("\n");

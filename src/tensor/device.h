@@ -123,6 +123,8 @@ typedef struct kn_cpu_options {
 } kn_cpu_options;
 
 int kn_cpu_device_open(const kn_cpu_options *opts, kn_device **ret, kn_err *err);
+/* "oneDNN 2.6.3" into buf; returns buf. */
+const char *kn_cpu_versions(char *buf, size_t size);
 /* The vendor library's own matrix product, 4096 x 1536 x 8960, nothing of ours around it: flop per second of the
  * median of several runs.  What speeds are compared with. */
 int kn_cpu_raw_matmul(kn_device *dev, kn_dtype dtype, double *ret_flops, kn_err *err);

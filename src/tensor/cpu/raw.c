@@ -1,4 +1,5 @@
 /* The raw rate: oneDNN's matrix product alone, which speeds are compared with. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -12,6 +13,13 @@ static int by_value(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
+}
+
+const char *kn_cpu_versions(char *buf, size_t size)
+{
+    const dnnl_version_t *v = dnnl_version();
+    snprintf(buf, size, "oneDNN %d.%d.%d", v->major, v->minor, v->patch);
+    return buf;
 }
 
 /* Ordinary values: a product of zeros may draw less power and run faster. */
