@@ -57,9 +57,22 @@ static void small_files(void)
     setrlimit(RLIMIT_FSIZE, &(struct rlimit){2048, 2048});
 }
 
+/* clang's OpenMP runtime, which the ThreadSanitizer build uses, keeps a shared-memory file that the limit cuts. */
+static bool limit_breaks_runtime(void)
+{
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+    return true;
+#endif
+#endif
+    return false;
+}
+
 static void test_disk_full(void **state)
 {
     (void)state;
+    if (limit_breaks_runtime())
+        skip();
     static const char *const outputs[] = {"full.mp4", "full/", "full.png"};
     for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++) {
         outcome o =
