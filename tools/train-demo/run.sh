@@ -1,0 +1,25 @@
+#!/bin/sh
+# The whole recipe: tools/train-demo/run.sh WORK_DIR [OUT_DIR].  Every step is skipped when its result is there, and the
+# two long ones resume from their last checkpoint, so it can be stopped and started at any time.
+# Needs build/tests/world (make build) and Python with torch, numpy, safetensors and tokenizers.
+set -eu
+work=${1:?usage: run.sh WORK_DIR [OUT_DIR]}
+out=${2:-$work/demo}
+here=$(dirname "$0")
+world=${WORLD:-$here/../../build/tests/world}
+mkdir -p "$work"
+
+clips() { # clips NAME SEED N HELD_OUT
+    [ -e "$work/$1.done" ] || {
+        "$world" clips "$2" "$3" "$4" "$work/$1.rgb" "$work/$1.jsonl"
+        touch "$work/$1.done"
+    }
+}
+
+clips vae 100 3000 0
+clips train 200 20000 0
+[ -e "$work/text.pt" ] || python3 "$here/train_text.py" "$work/train.jsonl" "$work"
+python3 "$here/train_vae.py" "$work/vae.rgb" "$work"
+[ -e "$work/train.latents" ] || python3 "$here/encode.py" "$work/train.rgb" "$work" train
+python3 "$here/train_transformer.py" "$work" "$work/train.jsonl"
+python3 "$here/export.py" "$work" "$out"

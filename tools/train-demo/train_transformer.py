@@ -1,0 +1,124 @@
+"""Trains the transformer, and the text encoder with it, on cached latents: train_transformer.py WORK_DIR SCENES.jsonl [MINUTES]
+
+Flow matching: x = (1 - sigma) latents + sigma noise, the model predicts noise - latents. One caption in ten is dropped for
+guidance; half of the clips keep a clean first latent frame at timestep 0, which is image-to-video. Resumes where
+WORK_DIR/transformer.pt stopped.
+"""
+import json
+import math
+import os
+import sys
+import time
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+
+from muon import Muon
+from text import Umt5, batch_ids, context
+from transformer import WanTransformer
+
+STEPS, BATCH, PEAK_LR, SHIFT, DROP = 6000, 32, 2.5e-3, 2.5, 0.1
+LATENTS, TEXT_ROWS = (16, 5, 12, 12), 32
+CONFIG = dict(num_attention_heads=6, attention_head_dim=32, in_channels=16, out_channels=16, text_dim=128, freq_dim=128,
+              ffn_dim=640, num_layers=6, cross_attn_norm=True, eps=1e-6, image_dim=None, added_kv_proj_dim=None,
+              patch_size=[1, 2, 2], pos_embed_seq_len=None, qk_norm="rms_norm_across_heads", rope_max_seq_len=1024)
+
+
+def learning_rate(step, steps):
+    """Warm-up, then flat, then linearly to nothing over the last 40 %."""
+    return PEAK_LR * min((step + 1) / 200, 1.0, max(0.0, (steps - step) / (0.4 * steps)))
+
+
+def is_matrix(name, p):
+    return p.dim() == 2 and ("blocks." in name or "encoder.block" in name) and "bias" not in name
+
+
+def initialise(dit):
+    """Residual branches and the output begin at nothing."""
+    with torch.no_grad():
+        for name, p in dit.named_parameters():
+            if p.dim() == 2:
+                torch.nn.init.xavier_uniform_(p)
+            elif name.endswith("bias"):
+                p.zero_()
+        for p in (dit.proj_out.weight, dit.condition_embedder.time_proj.weight):
+            p.zero_()
+        for block in dit.blocks:
+            block.scale_shift_table.zero_()
+            block.scale_shift_table[:, 2] = block.scale_shift_table[:, 5] = 0.3  # gates
+            block.attn2.to_out[0].weight.mul_(0.3)
+
+
+class Data:
+    def __init__(self, work, scenes, tokenizer):
+        self.latents = torch.from_numpy(np.fromfile(f"{work}/train.latents", np.int16)).view(torch.bfloat16).view(-1, *LATENTS)
+        self.captions = [json.loads(line)["caption"] for line in open(scenes)]
+        self.tokenizer = tokenizer
+
+    def batch(self, step):
+        rng = np.random.default_rng([11, step])
+        rows = rng.integers(len(self.latents), size=BATCH)
+        captions = ["" if rng.random() < DROP else self.captions[i] for i in rows]
+        u = (np.arange(BATCH) + rng.random(BATCH)) / BATCH  # stratified
+        sigma = SHIFT * u / (1 + (SHIFT - 1) * u)
+        image = rng.permutation(BATCH) < BATCH // 2
+        ids, lengths = batch_ids(self.tokenizer, captions, TEXT_ROWS)
+        return (self.latents[torch.from_numpy(rows)].float(), ids, lengths,
+                torch.from_numpy(sigma).float(), torch.from_numpy(image))
+
+
+def losses(dit, text, latents, ids, lengths, sigma, image):
+    noise = torch.randn_like(latents)
+    per_frame = sigma[:, None].repeat(1, LATENTS[1])
+    per_frame[image, 0] = 0
+    s = per_frame[:, None, :, None, None]
+    x = (1 - s) * latents + s * noise
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        v = dit(x, 1000 * per_frame, *context(text(ids, lengths), lengths)).float()
+    wanted = (per_frame > 0).float()[:, None, :, None, None]
+    return (((v - (noise - latents)) ** 2) * wanted).sum() / (wanted.sum() * LATENTS[0] * LATENTS[2] * LATENTS[3])
+
+
+def main(work, scenes, minutes):
+    torch.set_num_threads(2)
+    torch.manual_seed(3)
+    s = torch.load(f"{work}/text.pt")
+    text, dit = Umt5(s["config"]), WanTransformer(CONFIG)
+    text.load_state_dict(s["model"])
+    initialise(dit)
+    both = torch.nn.ModuleDict(dict(dit=dit, text=text))
+    optimizer = Muon(both.named_parameters(), is_matrix, weight_decay=0.01)
+    ema = {k: v.clone() for k, v in both.state_dict().items()}
+    step, state = 0, f"{work}/transformer.pt"
+    if os.path.exists(state):
+        s = torch.load(state)
+        both.load_state_dict(s["model"]), optimizer.load_state_dict(s["optimizer"])
+        ema, step = s["ema"], s["step"]
+    fast = torch.compile(dit, dynamic=False) if os.environ.get("COMPILE") else dit
+    data = Data(work, scenes, Tokenizer.from_file(f"{work}/tokenizer.json"))
+    steps = int(os.environ.get("STEPS", STEPS))
+    begin, mean = time.time(), None
+    while step < steps and time.time() - begin < minutes * 60:
+        torch.manual_seed(1000003 + step)
+        for g in optimizer.param_groups:
+            g["lr"] = learning_rate(step, steps)
+        loss = losses(fast, text, *data.batch(step))
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(both.parameters(), 1.0)
+        optimizer.step()
+        step += 1
+        with torch.no_grad():
+            torch._foreach_lerp_(list(ema.values()), list(both.state_dict().values()), 1 - min(0.998, step / (step + 10)))
+        mean = loss.item() if mean is None else 0.98 * mean + 0.02 * loss.item()
+        if step % 20 == 0:
+            print(f"step {step} loss {mean:.4f} {(time.time() - begin) / 60:.1f} min", flush=True)
+        if step % 200 == 0 or step == steps:
+            torch.save(dict(model=both.state_dict(), optimizer=optimizer.state_dict(), ema=ema, step=step,
+                            config=CONFIG, text_config=text.config), state + ".new")
+            os.replace(state + ".new", state)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], float(sys.argv[3]) if len(sys.argv) > 3 else 1e9)
