@@ -38,7 +38,6 @@ def write_weights(path, state):
 
 def main(work, out):
     vae, both = torch.load(f"{work}/vae.pt"), torch.load(f"{work}/transformer.pt")
-    stats = json.load(open(f"{work}/latents.json"))
     part = {p: {k[len(p) + 1:]: v for k, v in both["ema"].items() if k.startswith(p + ".")} for p in ("dit", "text")}
     write_json(f"{out}/model_index.json", INDEX)
     write_json(f"{out}/scheduler/scheduler_config.json", SCHEDULER)
@@ -50,7 +49,8 @@ def main(work, out):
                dict(_class_name="WanTransformer3DModel", _diffusers_version=VERSION, **both["config"]))
     write_weights(f"{out}/transformer/diffusion_pytorch_model.safetensors", part["dit"])
     write_json(f"{out}/vae/config.json", dict(_class_name="AutoencoderKLWan", _diffusers_version=VERSION,
-                                              **train_vae.CONFIG, latents_mean=stats["mean"], latents_std=stats["std"]))
+                                              **train_vae.CONFIG, latents_mean=both["latents_mean"],
+                                              latents_std=both["latents_std"]))
     write_weights(f"{out}/vae/diffusion_pytorch_model.safetensors", vae["ema"])
 
 

@@ -7,6 +7,8 @@ import torch.nn as nn
 import torch.nn.functional as F
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
+from transformer import attend
+
 PAD, EOS = 0, 1
 SPECIAL = ["<pad>", "</s>", "<s>", "<unk>"]
 MAX_ROWS = 512  # what Wan's pipelines pad a prompt to
@@ -69,8 +71,7 @@ class SelfAttention(nn.Module):
     def forward(self, x, mask):
         q, k, v = (p(x).unflatten(-1, (self.n_heads, -1)).transpose(1, 2) for p in (self.q, self.k, self.v))
         bias = self.relative_attention_bias(buckets(x.shape[1])).permute(2, 0, 1)[None] + mask
-        y = F.scaled_dot_product_attention(q, k, v.to(q.dtype), attn_mask=bias.to(q.dtype), scale=1.0)
-        return self.o(y.transpose(1, 2).flatten(2))
+        return self.o(attend(q, k, v, bias, scale=1.0).transpose(1, 2).flatten(2))
 
 
 class FeedForward(nn.Module):

@@ -4,8 +4,8 @@ Flow matching: x = (1 - sigma) latents + sigma noise, the model predicts noise -
 guidance; half of the clips keep a clean first latent frame at timestep 0, which is image-to-video. Resumes where
 WORK_DIR/transformer.pt stopped.
 """
+import glob
 import json
-import math
 import os
 import sys
 import time
@@ -18,7 +18,7 @@ from muon import Muon
 from text import Umt5, batch_ids, context
 from transformer import WanTransformer
 
-STEPS, BATCH, PEAK_LR, SHIFT, DROP = 6000, 32, 2.5e-3, 2.5, 0.1
+STEPS, BATCH, PEAK_LR, SHIFT, DROP = 4400, 32, 2e-3, 2.5, 0.1
 LATENTS, TEXT_ROWS = (16, 5, 12, 12), 32
 CONFIG = dict(num_attention_heads=6, attention_head_dim=32, in_channels=16, out_channels=16, text_dim=128, freq_dim=128,
               ffn_dim=640, num_layers=6, cross_attn_norm=True, eps=1e-6, image_dim=None, added_kv_proj_dim=None,
@@ -52,7 +52,11 @@ def initialise(dit):
 
 class Data:
     def __init__(self, work, scenes, tokenizer):
-        self.latents = torch.from_numpy(np.fromfile(f"{work}/train.latents", np.int16)).view(torch.bfloat16).view(-1, *LATENTS)
+        parts = [np.fromfile(p, np.float16) for p in sorted(glob.glob(f"{work}/latents.*"))]
+        z = torch.from_numpy(np.concatenate(parts)).view(-1, *LATENTS).float()
+        self.mean, self.std = z.mean(dim=(0, 2, 3, 4)), z.std(dim=(0, 2, 3, 4))
+        shape = (1, -1, 1, 1, 1)
+        self.latents = ((z - self.mean.view(shape)) / self.std.view(shape)).bfloat16()
         self.captions = [json.loads(line)["caption"] for line in open(scenes)]
         self.tokenizer = tokenizer
 
@@ -102,7 +106,7 @@ def main(work, scenes, minutes):
     while step < steps and time.time() - begin < minutes * 60:
         torch.manual_seed(1000003 + step)
         for g in optimizer.param_groups:
-            g["lr"] = learning_rate(step, steps)
+            g["lr"] = learning_rate(step, steps) * (1 if g["muon"] else 0.5)
         loss = losses(fast, text, *data.batch(step))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -116,7 +120,8 @@ def main(work, scenes, minutes):
             print(f"step {step} loss {mean:.4f} {(time.time() - begin) / 60:.1f} min", flush=True)
         if step % 200 == 0 or step == steps:
             torch.save(dict(model=both.state_dict(), optimizer=optimizer.state_dict(), ema=ema, step=step,
-                            config=CONFIG, text_config=text.config), state + ".new")
+                            config=CONFIG, latents_mean=data.mean.tolist(),
+                            latents_std=data.std.tolist(), text_config=text.config), state + ".new")
             os.replace(state + ".new", state)
 
 

@@ -7,6 +7,8 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+from transformer import attend
+
 
 class RmsNorm(nn.Module):
     def __init__(self, channels, n_dims):
@@ -15,7 +17,7 @@ class RmsNorm(nn.Module):
         self.scale = channels ** 0.5
 
     def forward(self, x):
-        return F.normalize(x, dim=1) * self.scale * self.gamma.to(x.dtype)
+        return x * torch.rsqrt((x * x).sum(dim=1, keepdim=True) + 1e-24) * (self.scale * self.gamma).to(x.dtype)
 
 
 class CausalConv(nn.Conv3d):
@@ -55,7 +57,7 @@ class Attention(nn.Module):
         n, c, t, h, w = x.shape
         y = x.transpose(1, 2).reshape(n * t, c, h, w)
         q, k, v = self.to_qkv(self.norm(y)).reshape(n * t, 1, 3 * c, h * w).transpose(2, 3).chunk(3, dim=-1)
-        y = F.scaled_dot_product_attention(q, k, v).transpose(2, 3).reshape(n * t, c, h, w)
+        y = attend(q, k, v, None).transpose(2, 3).reshape(n * t, c, h, w)
         return x + self.proj(y).reshape(n, t, c, h, w).transpose(1, 2)
 
 
