@@ -11,7 +11,7 @@ OUT ?= out
 
 help:
 	@echo 'make build          the program at build/kinora, the comparison tool at build/tests/parity'
-	@echo 'make demo           build, then make two short videos under $(OUT)/ without any download'
+	@echo 'make demo           build, then make a short video, $(OUT)/demo.mp4: PROMPT="a blue star spins"'
 	@echo 'make test           build, then run all tests'
 	@echo 'make test-asan      the tests under AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make test-tsan      the tests under ThreadSanitizer'
@@ -33,8 +33,11 @@ build:
 	$(call configure,release,build)
 	@cmake --build build -j $(JOBS)
 
+# Not ?=: the environment's PROMPT is a shell's.
+PROMPT =
+demo: export PROMPT := $(value PROMPT)
 demo: build
-	@tools/demo.sh $(OUT)
+	@tools/demo.sh "$(OUT)"
 
 test: build
 	@ctest --preset release -j $(JOBS)

@@ -26,6 +26,10 @@
 #define KN_LIMIT_VIDEO_SIDE 8192
 /* Denoise steps: nobody samples with more; bounds the schedule tables. */
 #define KN_LIMIT_STEPS 1000
+/* A model folder's kinora.json: a title and a dozen numbers, and room for a negative prompt of any length. */
+#define KN_LIMIT_MODEL_DEFAULTS_BYTES (256u << 10)
+/* A model's title is printed in one line of a list. */
+#define KN_LIMIT_TITLE_BYTES 120
 /* LoRAs, reference pictures: more is a mistake in a script. */
 #define KN_LIMIT_LORAS      64
 #define KN_LIMIT_REFERENCES 16

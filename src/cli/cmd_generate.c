@@ -83,6 +83,7 @@ int kn_cmd_generate(int argc, char **argv)
     kn_request rq;
     kn_request_init(&rq);
     const kn_model_desc *desc = NULL;
+    char *path = NULL;
     int rc = kn_args_parse(argc, argv, &rq, switches, NULL, &help, &err);
     if (help) {
         kn_args_help(stdout, "generate --model NAME|DIR|FILE --prompt TEXT -o OUT.mp4 [OPTIONS]", switches,
@@ -93,12 +94,12 @@ int kn_cmd_generate(int argc, char **argv)
     if (!rc)
         rc = check(&rq, &err);
     if (!rc)
-        rc = kn_model_find(rq.model, &desc, &err);
+        rc = kn_model_find(rq.model, &desc, &path, &err);
     if (!rc) {
         kn_progress progress;
         kn_progress_init(&progress, json);
         catch_signals();
-        kn_generate_opts opts = {kn_progress_event, &progress, &cancelled, encoder};
+        kn_generate_opts opts = {kn_progress_event, &progress, &cancelled, encoder, path};
         kn_result result;
         rc = kn_generate(desc, &rq, &opts, &result, &err);
         kn_progress_clear(&progress);
@@ -108,6 +109,7 @@ int kn_cmd_generate(int argc, char **argv)
         }
     }
     kn_request_done(&rq);
+    free(path);
     if (rc && json)
         print_error(&err);
     return rc ? kn_cli_fail(&err) : 0;

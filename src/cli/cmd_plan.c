@@ -53,18 +53,15 @@ static int plan(const kn_request *given, bool json, kn_err *err)
     kn_request rq;
     kn_device *dev = NULL;
     void *model = NULL;
+    char *path = NULL;
     kn_plan p;
     kn_rates rates;
     int rc = kn_request_copy(given, &rq, err);
     if (rc)
         return rc;
-    rc = kn_model_find(rq.model, &desc, err);
+    rc = kn_model_find(rq.model, &desc, &path, err);
     if (!rc)
-        rc = kn_model_check_params(desc, &rq, err);
-    if (!rc)
-        rc = desc->open(&rq, &model, err);
-    if (!rc)
-        rc = desc->prepare(model, &rq, print_note, NULL, err);
+        rc = kn_model_open(desc, path, &rq, print_note, NULL, &model, err);
     if (rq.seed == KN_UNSET_INT)
         rq.seed = 0;
     kn_cpu_options cpu = {.n_threads = rq.threads == KN_UNSET_INT ? 0 : (int)rq.threads};
@@ -82,6 +79,7 @@ static int plan(const kn_request *given, bool json, kn_err *err)
         desc->close(model);
     kn_device_close(dev);
     kn_request_done(&rq);
+    free(path);
     return rc;
 }
 

@@ -21,8 +21,9 @@ static void help(FILE *out)
             KN_VERSION);
     for (const kn_command *c = commands; c->name; c++)
         fprintf(out, "  %-10s %s\n", c->name, c->summary);
-    fprintf(out, "\n`kinora COMMAND --help` lists its options.  A first video without any model:\n"
-                 "  kinora generate --model testsrc --prompt bars -o bars.mp4\n\nexit codes:\n");
+    fprintf(out, "\n`kinora COMMAND --help` lists its options.  A first video:\n"
+                 "  kinora generate --model demo --prompt \"a red ball rolling to the right\" -o "
+                 "ball.mp4\n\nexit codes:\n");
 #define X(sym, value, http, exit_code, text) fprintf(out, "  %3d  %s\n", exit_code, text);
     KN_ERR_LIST(X)
 #undef X

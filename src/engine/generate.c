@@ -211,15 +211,11 @@ int kn_generate(const kn_model_desc *desc, const kn_request *rq, const kn_genera
     kn_run notes = {.event = opts->event, .event_ud = opts->event_ud};
     double begin = kn_clock_s();
     kn_request_init(&res.request);
-    int rc = kn_model_check_params(desc, rq, err);
-    if (!rc)
-        rc = kn_request_copy(rq, &res.request, err);
+    int rc = kn_request_copy(rq, &res.request, err);
     if (!rc)
         rc = choose_seed(&res.request, err);
     if (!rc)
-        rc = desc->open(&res.request, &model, err);
-    if (!rc)
-        rc = desc->prepare(model, &res.request, forward_note, &notes, err);
+        rc = kn_model_open(desc, opts->model_path, &res.request, forward_note, &notes, &model, err);
     if (rc)
         goto out;
     kn_cpu_options cpu = {.n_threads = res.request.threads == KN_UNSET_INT ? 0 : (int)res.request.threads};

@@ -9,6 +9,7 @@ typedef struct kn_generate_opts {
     void *event_ud;
     const atomic_bool *cancel; /* may be NULL */
     const char *encoder;       /* NULL = choose */
+    const char *model_path;    /* where rq->model lies (kn_model_find); NULL = rq->model says it */
 } kn_generate_opts;
 
 typedef struct kn_result {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "engine/model_defaults.h"
 
 int kn_model_check_params(const kn_model_desc *d, const kn_request *rq, kn_err *err)
 {
@@ -24,6 +25,37 @@ int kn_model_check_params(const kn_model_desc *d, const kn_request *rq, kn_err *
         return rc;
     }
     return 0;
+}
+
+/* A family opens what rq->model says; the request keeps the name that the user said. */
+static int open_at(const kn_model_desc *d, const char *path, const kn_request *rq, void **ret, kn_err *err)
+{
+    kn_request at = *rq; /* borrows everything */
+    if (path)
+        at.model = (char *)(uintptr_t)path;
+    return d->open(&at, ret, err);
+}
+
+int kn_model_open(const kn_model_desc *d, const char *path, kn_request *rq, kn_note_fn note, void *ud,
+                  void **ret_model, kn_err *err)
+{
+    kn_model_defaults defaults = {0};
+    void *model = NULL;
+    int rc = kn_model_check_params(d, rq, err);
+    if (!rc)
+        rc = open_at(d, path, rq, &model, err);
+    if (!rc)
+        rc = kn_model_defaults_load(d, path ? path : rq->model, &defaults, err);
+    if (!rc)
+        rc = kn_model_defaults_apply(&defaults, rq, err);
+    if (!rc)
+        rc = d->prepare(model, rq, note, ud, err);
+    kn_model_defaults_done(&defaults);
+    if (rc)
+        d->close(model);
+    else
+        *ret_model = model;
+    return rc;
 }
 
 json_t *kn_tasks_to_json(unsigned tasks)

@@ -2,6 +2,7 @@
  *
  * Order of calls, from the one thread that owns the model:
  *     probe* -> open -> prepare -> generate* -> close
+ * kn_model_open is open and prepare in one, with the model folder's own defaults between them.
  * generate runs on a computing device to make a video and on `meta` to make the plan: one function, so that the plan
  * cannot drift from the work. */
 #ifndef KN_ENGINE_MODEL_H
@@ -18,6 +19,9 @@ enum kn_task {
 
 /* ["t2v", "i2v"]; NULL without memory. */
 json_t *kn_tasks_to_json(unsigned tasks);
+
+/* Says a change that prepare made. */
+typedef void (*kn_note_fn)(void *ud, const char *text);
 
 /* A parameter this family takes, with the default it documents; ends with {0}. */
 typedef struct kn_model_param {
@@ -38,8 +42,7 @@ typedef struct kn_model_desc {
     int (*open)(const kn_request *rq, void **ret_model, kn_err *err);
     /* Fills every default the request leaves open and applies the reference's rounding; says each change through
      * r-independent notes. Refuses what the model cannot do. */
-    int (*prepare)(void *model, kn_request *rq, void (*note)(void *ud, const char *text), void *ud,
-                   kn_err *err);
+    int (*prepare)(void *model, kn_request *rq, kn_note_fn note, void *ud, kn_err *err);
     /* Latents in, pictures out through r->pictures; leaves r->latents. */
     int (*generate)(void *model, kn_run *r, kn_err *err);
     /* A model of a published size with random weights and no tokenizer, for benchmarks: opened like any other. NULL:
@@ -51,6 +54,11 @@ typedef struct kn_model_desc {
     void (*close)(void *model); /* accepts NULL */
 } kn_model_desc;
 
+/* Opens the model at `path` (where rq->model lies; NULL: rq->model says it) and completes the request: first what the
+ * model folder's kinora.json says (engine/model_defaults.h), then what the family says. rq->model stays as it is; rq may
+ * be partly filled on failure. */
+int kn_model_open(const kn_model_desc *d, const char *path, kn_request *rq, kn_note_fn note, void *ud,
+                  void **ret_model, kn_err *err);
 /* Refuses parameters that the family does not take, naming those it does. */
 int kn_model_check_params(const kn_model_desc *d, const kn_request *rq, kn_err *err);
 

@@ -36,7 +36,7 @@
 
 /* clang-format off */
 const kn_param kn_params[] = {
-    FILE_(model, "NAME|DIR|FILE", "what to run: a model folder (diffusers layout), a single file, or a built-in name"),
+    FILE_(model, "NAME|DIR|FILE", "what to run: a model folder (diffusers layout), a single file, or a name (demo, testsrc)"),
     TEXT(prompt, "TEXT", "what the video shows"),
     TEXT(negative_prompt, "TEXT", "what it must not show"),
     FILE_(image, "FILE", "first picture (image to video)"),

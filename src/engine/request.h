@@ -52,6 +52,9 @@ typedef struct kn_request {
     char *vae, *text_encoder, *transformer_2, *config;
     char *latents, *save_tensors;
     char *output;
+    /* Not a parameter: width and height are the model folder's (engine/model_defaults.h), so that a picture's shape may
+     * still decide within that area. */
+    bool size_is_default;
 } kn_request;
 
 typedef enum kn_param_type {
@@ -81,6 +84,8 @@ const kn_param *kn_param_find(const char *name);
 void kn_request_init(kn_request *rq);
 void kn_request_done(kn_request *rq);
 int kn_request_copy(const kn_request *rq, kn_request *ret, kn_err *err);
+/* Sets every parameter that rq leaves open and `from` has; rq is unchanged on failure. */
+int kn_request_fill(kn_request *rq, const kn_request *from, kn_err *err);
 bool kn_request_has(const kn_request *rq, const kn_param *p);
 
 /* Sets a parameter from text (command line); lists grow. Errors name the parameter, the value and what was expected. */

@@ -49,17 +49,37 @@ static int copy_param(const void *src, void *dst, const kn_param *p, kn_err *err
     }
 }
 
-int kn_request_copy(const kn_request *rq, kn_request *ret, kn_err *err)
+/* A copy of `first`, with what only `second` (may be NULL) has. */
+static int merge(const kn_request *first, const kn_request *second, kn_request *ret, kn_err *err)
 {
     kn_request copy;
     int rc = 0;
     kn_request_init(&copy);
-    for (const kn_param *p = kn_params; p->name && !rc; p++)
-        if (kn_request_has(rq, p))
-            rc = copy_param(kn_request_field(rq, p), kn_request_field(&copy, p), p, err);
+    copy.size_is_default = first->size_is_default;
+    for (const kn_param *p = kn_params; p->name && !rc; p++) {
+        const kn_request *from = kn_request_has(first, p) ? first : second;
+        if (from && kn_request_has(from, p))
+            rc = copy_param(kn_request_field(from, p), kn_request_field(&copy, p), p, err);
+    }
     if (rc)
         kn_request_done(&copy);
     else
         *ret = copy;
     return rc;
+}
+
+int kn_request_copy(const kn_request *rq, kn_request *ret, kn_err *err)
+{
+    return merge(rq, NULL, ret, err);
+}
+
+int kn_request_fill(kn_request *rq, const kn_request *from, kn_err *err)
+{
+    kn_request filled;
+    int rc = merge(rq, from, &filled, err);
+    if (rc)
+        return rc;
+    kn_request_done(rq);
+    *rq = filled;
+    return 0;
 }

@@ -148,7 +148,7 @@ static void test_missing_parts(void **state)
     check_fails(run("plan"), 2, "no model given", "--model");
     check_fails(run("info"), 2, "no file given");
     check_fails(run("generate", "--model", "no-such", "--prompt", "x", "-o", "a.mp4"), 4, "\"no-such\"",
-                "testsrc");
+                "(demo, testsrc)");
     check_fails(run("models", "no-such"), 4, "\"no-such\"");
     check_fails(run("info", "no-such.mp4"), 4, "no-such.mp4");
 }
@@ -161,10 +161,15 @@ static void test_parameter_of_another_model(void **state)
         "testsrc does not take lora", "frames");
 }
 
+static void without_demo(void)
+{
+    setenv("KINORA_DEMO_DIR", "/nowhere", 1);
+}
+
 static void test_models(void **state)
 {
     (void)state;
-    outcome o = run("models", "--json");
+    outcome o = finish(start_args(without_demo, ARGS("models", "--json")));
     must_succeed(&o);
     json_t *j = parse_json(o.out);
     assert_int_equal(json_array_size(j), 2);

@@ -41,7 +41,8 @@ static void run(const kn_request *rq, kn_result *ret)
 {
     kn_err err = {0};
     const kn_model_desc *desc = NULL;
-    if (kn_model_find(rq->model, &desc, &err) || kn_generate(desc, rq, &(kn_generate_opts){0}, ret, &err))
+    if (kn_model_find(rq->model, &desc, NULL, &err) ||
+        kn_generate(desc, rq, &(kn_generate_opts){0}, ret, &err))
         fail_msg("%s: %s", rq->model, err.msg);
 }
 
@@ -176,7 +177,7 @@ static void test_random_models(void **state)
     };
     const kn_model_desc *desc = NULL;
     kn_err err = {0};
-    assert_int_equal(kn_model_find(FIXTURE("wan21-t2v/model"), &desc, &err), 0);
+    assert_int_equal(kn_model_find(FIXTURE("wan21-t2v/model"), &desc, NULL, &err), 0);
     for (size_t i = 0; i < sizeof configs / sizeof *configs; i++)
         plan_random(desc, configs[i]);
 }
@@ -216,7 +217,7 @@ static void test_rounding(void **state)
     set(&rq, "frames", "80");
     set(&rq, "width", "50");
     set(&rq, "vae_tile", "9");
-    if (kn_model_find(rq.model, &desc, &err) || desc->open(&rq, &model, &err) ||
+    if (kn_model_find(rq.model, &desc, NULL, &err) || desc->open(&rq, &model, &err) ||
         desc->prepare(model, &rq, keep_note, &n, &err))
         fail_msg("%s", err.msg);
     assert_int_equal(rq.frames, 81);

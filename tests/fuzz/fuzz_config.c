@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "engine/request.h"
+#include "engine/model_defaults.h"
 #include "engine/scheduler.h"
 #include "models/common/clip_vision.h"
 #include "models/common/t5.h"
@@ -130,6 +130,21 @@ static void read_request(const json_t *obj)
     kn_request_done(&copy);
 }
 
+/* As kinora.json of a model folder, over a request that leaves everything open. */
+static void read_model_defaults(const json_t *obj)
+{
+    kn_model_defaults d;
+    kn_request rq;
+    kn_err err = {0};
+    if (kn_model_defaults_read(obj, "fuzz", &d, &err))
+        return;
+    kn_request_init(&rq);
+    if (!kn_model_defaults_apply(&d, &rq, &err))
+        json_decref(kn_request_to_json(&rq));
+    kn_request_done(&rq);
+    kn_model_defaults_done(&d);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -144,6 +159,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     read_image_encoder(obj);
     read_scheduler(obj);
     read_request(obj);
+    read_model_defaults(obj);
     (void)kn_wan_clip_pixels_read(obj, "fuzz", &pixels, &err);
     json_decref(obj);
     return 0;

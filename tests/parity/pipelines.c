@@ -258,7 +258,7 @@ static void run_pipeline(parity *p, const char *run, const json_t *call)
     mark_inputs(&r);
     int rc = err.code;
     if (!rc)
-        rc = kn_model_find(rq.model, &desc, &err);
+        rc = kn_model_find(rq.model, &desc, NULL, &err);
     if (!rc)
         rc = desc->open(&rq, &model, &err);
     if (!rc)

@@ -69,12 +69,19 @@ static int check_inputs(const kn_wan_model *m, const kn_request *rq, kn_err *err
     return 0;
 }
 
-/* The reference's examples choose a size of the model's usual area with the picture's shape. */
-static int size_from_picture(const char *path, double area, int64_t step, kn_request *rq, const notes *n,
-                             kn_err *err)
+/* The reference's examples choose a size of the model's usual area with the picture's shape. That area is the model
+ * folder's, if it names one. */
+static double usual_area(const kn_wan_model *m, const kn_request *rq)
+{
+    if (rq->size_is_default)
+        return (double)rq->width * (double)rq->height;
+    return m->expand_timesteps ? 704.0 * 1280 : 480.0 * 832;
+}
+
+static int size_from_picture(double area, int64_t step, kn_request *rq, const notes *n, kn_err *err)
 {
     kn_image im = {0};
-    int rc = kn_image_load(path, &im, err);
+    int rc = kn_image_load(rq->image, &im, err);
     if (rc)
         return rc;
     double aspect = (double)im.height / im.width;
@@ -148,9 +155,9 @@ int kn_wan_prepare(kn_wan_model *m, kn_request *rq, void (*fn)(void *ud, const c
     /* without --guidance-2 the one guidance given serves both experts */
     if (m->dit_ck[KN_WAN_LOW] && !isnan(rq->guidance))
         default_real(&rq->guidance_2, rq->guidance);
-    bool sized = rq->width != KN_UNSET_INT || rq->height != KN_UNSET_INT;
+    bool sized = !rq->size_is_default && (rq->width != KN_UNSET_INT || rq->height != KN_UNSET_INT);
     if (!sized && rq->image)
-        rc = size_from_picture(rq->image, ti2v ? 704.0 * 1280 : 480.0 * 832, step, rq, &n, err);
+        rc = size_from_picture(usual_area(m, rq), step, rq, &n, err);
     default_int(&rq->width, ti2v ? 1280 : 832);
     default_int(&rq->height, ti2v ? 704 : 480);
     default_numbers(m, rq);
