@@ -4,10 +4,11 @@
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 60
 BENCH_ARGS ?= --config wan-1.3b
+BENCH_DEMO_ARGS ?=
 OUT ?= out
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-asan test-tsan test-fixtures bench check format fuzz install clean
+.PHONY: help build demo test test-asan test-tsan test-fixtures bench bench-demo demo-sheet check format fuzz install clean
 
 help:
 	@echo 'make build          the program at build/kinora, the comparison tool at build/tests/parity'
@@ -17,6 +18,8 @@ help:
 	@echo 'make test-tsan      the tests under ThreadSanitizer'
 	@echo 'make test-fixtures  compare with recorded reference values: FIXTURES=DIR [DTYPE=f32|bf16|int8]'
 	@echo 'make bench          measure this machine with random weights: BENCH_ARGS="$(BENCH_ARGS)"'
+	@echo 'make bench-demo     score what the demo model makes of sentences it has never seen: BENCH_DEMO_ARGS="--count 60"'
+	@echo 'make demo-sheet     draw docs/demo-sheet.png: what the demo model makes of 16 such sentences'
 	@echo 'make check          format, include direction, warnings as errors, static analysis, documentation'
 	@echo 'make format         rewrite the sources with clang-format'
 	@echo 'make fuzz           fuzz every reader of files: FUZZ_SECONDS=$(FUZZ_SECONDS) each'
@@ -59,6 +62,12 @@ test-fixtures: build
 
 bench: build
 	@build/kinora bench $(BENCH_ARGS)
+
+bench-demo: build
+	@build/tests/world bench --kinora build/kinora --model demo $(BENCH_DEMO_ARGS)
+
+demo-sheet: build
+	@build/tests/world sheet --kinora build/kinora --model demo -o docs/demo-sheet.png
 
 check:
 	@tools/setup.sh check

@@ -166,8 +166,8 @@ static void describe(kn_rng *r, const world_object *o, bool gerund, const char *
 
 void world_caption(kn_rng *r, const world_scene *s, char *ret)
 {
-    enum { PART = 96 };
-    char who[2][PART], what[2][PART], body[WORLD_CAPTION_MAX - 64];
+    enum { PART = 48, JOIN = 8 }; /* the longest part has 38 characters, " while " 7 */
+    char who[2][PART], what[2][PART], body[4 * PART + JOIN];
     static const char *const articles[] = {"a", "a", "the", ""};
     bool gerund = pick(r, 2);
     const char *article = articles[pick(r, 4)];
@@ -193,6 +193,7 @@ void world_caption(kn_rng *r, const world_scene *s, char *ret)
     }
     if (pick(r, 3) == 0 && ret[0] >= 'a' && ret[0] <= 'z')
         ret[0] = (char)(ret[0] - 'a' + 'A');
-    if (pick(r, 4) == 0)
-        strcat(ret, ".");
+    size_t n = strlen(ret);
+    if (pick(r, 4) == 0 && n + 1 < WORLD_CAPTION_MAX)
+        snprintf(ret + n, WORLD_CAPTION_MAX - n, ".");
 }

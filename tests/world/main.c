@@ -1,62 +1,42 @@
-/* build/tests/world: clips of the demo model's world, for training it.
- *
- *   world clips SEED N HELD_OUT(0|1) CLIPS.rgb SCENES.jsonl
- *
- * CLIPS.rgb gets u8 [N, WORLD_FRAMES, WORLD_SIDE, WORLD_SIDE, 3], SCENES.jsonl a line a clip: its caption and what is in it.
- * Three clips in ten show two objects. */
+/* build/tests/world: the demo model's world on the command line. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/json.h"
-#include "base/mem.h"
-#include "world/world.h"
+#include "world/commands.h"
 
-static json_t *object_json(const world_object *o)
-{
-    return json_pack("{s:i, s:i, s:i, s:i, s:i}", "shape", o->shape, "colour", o->colour, "motion", o->motion,
-                     "size", o->size, "speed", o->speed);
-}
-
-static int write_clips(uint64_t seed, long n, bool held_out, FILE *clips, FILE *scenes)
-{
-    size_t bytes = (size_t)WORLD_FRAMES * WORLD_FRAME_BYTES;
-    uint8_t *rgb = kn_calloc(1, bytes);
-    kn_rng r;
-    kn_rng_seed(&r, seed);
-    for (long i = 0; rgb && i < n; i++) {
-        world_scene s;
-        char caption[WORLD_CAPTION_MAX];
-        world_scene_random(&r, i % 10 < 3 ? 2 : 1, held_out, &s);
-        world_caption(&r, &s, caption);
-        world_draw_clip(&s, rgb);
-        fwrite(rgb, 1, bytes, clips);
-        json_t *o = json_pack("{s:s, s:s, s:[]}", "caption", caption, "background",
-                              world_background_name(s.background), "objects");
-        for (int k = 0; k < s.n_objects; k++)
-            json_array_append_new(json_object_get(o, "objects"), object_json(&s.objects[k]));
-        json_dumpf(o, scenes, JSON_COMPACT);
-        fputc('\n', scenes);
-        json_decref(o);
-    }
-    free(rgb);
-    return rgb && !ferror(clips) && !ferror(scenes) ? 0 : 1;
-}
+static const char usage[] =
+    "usage: world COMMAND ...\n"
+    "\n"
+    "  clips SEED N HELD_OUT CLIPS.rgb SCENES.jsonl\n"
+    "      writes clips and their captions, for training\n"
+    "  check FOLDER N_OBJECTS\n"
+    "      says what is to be seen in a folder of frames\n"
+    "  bench --kinora PROGRAM --model MODEL [--dtype D] [--steps N] [--guidance G] [--seed S] [--count N]\n"
+    "        [--count-image N] [--count-vae N] [--jobs N] [--work DIR] [--keep]\n"
+    "      generates from sentences about combinations the model has never seen, and scores what comes out\n"
+    "  sheet --kinora PROGRAM --model MODEL -o SHEET.png [--dtype D] [--steps N] [--guidance G] [--seed S]\n"
+    "        [--jobs N] [--work DIR] [--keep] [--drawn]\n"
+    "      a picture of 16 sentences and what is generated from them (--drawn: what they describe)\n";
 
 int main(int argc, char **argv)
 {
-    if (argc != 7 || strcmp(argv[1], "clips") != 0) {
-        fprintf(stderr, "usage: world clips SEED N HELD_OUT CLIPS.rgb SCENES.jsonl\n");
-        return 2;
+    static const struct {
+        const char *name;
+        int (*run)(int argc, char **argv);
+    } commands[] = {
+        {"clips", world_cmd_clips},
+        {"check", world_cmd_check},
+        {"bench", world_cmd_bench},
+        {"sheet", world_cmd_sheet},
+    };
+    for (size_t i = 0; argc > 1 && i < sizeof commands / sizeof *commands; i++)
+        if (strcmp(argv[1], commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "--help") == 0) {
+        fputs(usage, stdout);
+        return 0;
     }
-    FILE *clips = fopen(argv[5], "wb"), *scenes = fopen(argv[6], "w");
-    if (!clips || !scenes) {
-        fprintf(stderr, "world: cannot write %s\n", clips ? argv[6] : argv[5]);
-        return 5;
-    }
-    int rc = write_clips(strtoull(argv[2], NULL, 10), strtol(argv[3], NULL, 10), atoi(argv[4]) != 0, clips,
-                         scenes);
-    if (fclose(clips) | fclose(scenes))
-        rc = 5;
-    return rc;
+    fprintf(stderr, argc > 1 ? "world: no command '%s'\n" : "%.0s", argc > 1 ? argv[1] : "");
+    fputs(usage, stderr);
+    return 2;
 }

@@ -4,6 +4,7 @@ Flow matching: x = (1 - sigma) latents + sigma noise, the model predicts noise -
 guidance; half of the clips keep a clean first latent frame at timestep 0, which is image-to-video. Resumes where
 WORK_DIR/transformer.pt stopped.
 """
+import copy
 import glob
 import json
 import os
@@ -79,7 +80,8 @@ def losses(dit, text, latents, ids, lengths, sigma, image):
     s = per_frame[:, None, :, None, None]
     x = (1 - s) * latents + s * noise
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        v = dit(x, 1000 * per_frame, *context(text(ids, lengths), lengths)).float()
+        states, bias = context(text(ids, lengths), lengths)
+    v = dit(x.bfloat16(), 1000 * per_frame, states.bfloat16(), bias).float()
     wanted = (per_frame > 0).float()[:, None, :, None, None]
     return (((v - (noise - latents)) ** 2) * wanted).sum() / (wanted.sum() * LATENTS[0] * LATENTS[2] * LATENTS[3])
 
@@ -99,7 +101,7 @@ def main(work, scenes, minutes):
         s = torch.load(state)
         both.load_state_dict(s["model"]), optimizer.load_state_dict(s["optimizer"])
         ema, step = s["ema"], s["step"]
-    fast = torch.compile(dit, dynamic=False) if os.environ.get("COMPILE") else dit
+    half = copy.deepcopy(dit).bfloat16()  # computes; the float32 weights are what is trained
     data = Data(work, scenes, Tokenizer.from_file(f"{work}/tokenizer.json"))
     steps = int(os.environ.get("STEPS", STEPS))
     begin, mean = time.time(), None
@@ -107,9 +109,13 @@ def main(work, scenes, minutes):
         torch.manual_seed(1000003 + step)
         for g in optimizer.param_groups:
             g["lr"] = learning_rate(step, steps) * (1 if g["muon"] else 0.5)
-        loss = losses(fast, text, *data.batch(step))
-        optimizer.zero_grad(set_to_none=True)
+        with torch.no_grad():
+            torch._foreach_copy_(list(half.parameters()), list(dit.parameters()))
+        loss = losses(half, text, *data.batch(step))
+        both.zero_grad(set_to_none=True), half.zero_grad(set_to_none=True)
         loss.backward()
+        for p, h in zip(dit.parameters(), half.parameters()):
+            p.grad = h.grad.float()
         torch.nn.utils.clip_grad_norm_(both.parameters(), 1.0)
         optimizer.step()
         step += 1

@@ -15,12 +15,19 @@ def norm(x, shift, scale, eps):
     return F.layer_norm(x, (x.shape[-1],), eps=eps) * (1 + scale) + shift
 
 
+class RmsNorm(nn.RMSNorm):
+    """torch fuses it only where weights and states have one type."""
+
+    def forward(self, x):
+        return F.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
+
+
 class Attention(nn.Module):
     def __init__(self, dim, n_heads, eps):
         super().__init__()
         self.to_q, self.to_k, self.to_v = (nn.Linear(dim, dim) for _ in range(3))
         self.to_out = nn.ModuleList([nn.Linear(dim, dim)])
-        self.norm_q, self.norm_k = nn.RMSNorm(dim, eps), nn.RMSNorm(dim, eps)
+        self.norm_q, self.norm_k = RmsNorm(dim, eps), RmsNorm(dim, eps)
         self.n_heads = n_heads
 
     def heads(self, x):
@@ -109,7 +116,7 @@ class ConditionEmbedder(nn.Module):
         half = self.freq_dim // 2
         freq = torch.exp(-math.log(10000) * torch.arange(half, dtype=torch.float32) / half)
         a = t[..., None].float() * freq
-        e = torch.cat([a.cos(), a.sin()], dim=-1)
+        e = torch.cat([a.cos(), a.sin()], dim=-1).to(self.time_proj.weight.dtype)
         temb = self.time_embedder.linear_2(F.silu(self.time_embedder.linear_1(e)))
         return temb, self.time_proj(F.silu(temb)).unflatten(-1, (6, -1))
 

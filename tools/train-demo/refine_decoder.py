@@ -1,0 +1,85 @@
+"""Trains the VAE's decoder on, with the encoder as it is: refine_decoder.py CLIPS.rgb WORK_DIR [MINUTES]
+
+Latents do not change, so this runs after, or beside, the transformer's training. Crops are chosen for what is in them, since small
+shapes are what the decoder draws worst. Writes the averaged decoder into WORK_DIR/vae.pt's "ema"; resumes from WORK_DIR/decoder.pt.
+"""
+import math
+import os
+import sys
+import time
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+import train_vae
+from encode import load_vae
+from muon import Muon
+
+STEPS, PEAK_LR, CANDIDATES = 3000, 2e-3, 4
+
+
+def learning_rate(step, steps):
+    return PEAK_LR * min(1.0, (step + 1) / 50) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / steps)))
+
+
+def busiest(clips, rng, step):
+    """Of several batches of crops, those of each place that vary most."""
+    shape = train_vae.CROPS[step % len(train_vae.CROPS)]
+    crops = torch.stack([train_vae.sample(clips, rng, *shape) for _ in range(CANDIDATES)])
+    best = crops.flatten(2).std(dim=2).argmax(dim=0)
+    return crops[best, torch.arange(crops.shape[1])]
+
+
+def losses(vae, clip):
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.no_grad():
+            mean, logvar = vae.encode(clip)
+            z = mean.float() + 0.5 * torch.randn_like(mean, dtype=torch.float32) * (0.5 * logvar.float()).exp()
+        out = vae.decode(z).float()
+    mse = F.mse_loss(out, clip)
+    sharp = sum(F.l1_loss(a, b) for a, b in zip(train_vae.edges(out), train_vae.edges(clip)))
+    return F.l1_loss(out, clip) + 2 * mse + 0.5 * sharp, mse
+
+
+def main(path, work, minutes):
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 2)))
+    clips = np.memmap(path, np.uint8, mode="r").reshape(-1, train_vae.FRAMES, train_vae.SIDE, train_vae.SIDE, 3)
+    vae = load_vae(work)
+    trained = [(n, p) for n, p in vae.named_parameters() if n.startswith(("decoder.", "post_quant_conv."))]
+    optimizer = Muon(trained, train_vae.is_matrix)
+    ema = {n: p.detach().clone() for n, p in trained}
+    step, state = 0, f"{work}/decoder.pt"
+    steps = int(os.environ.get("STEPS", STEPS))
+    if os.path.exists(state):
+        s = torch.load(state)
+        vae.load_state_dict(s["model"], strict=False), optimizer.load_state_dict(s["optimizer"])
+        ema, step = s["ema"], s["step"]
+    begin, mean = time.time(), None
+    while step < steps and time.time() - begin < minutes * 60:
+        torch.manual_seed(2000003 + step)
+        for g in optimizer.param_groups:
+            g["lr"] = learning_rate(step, steps)
+        loss, mse = losses(vae, busiest(clips, np.random.default_rng([13, step]), step))
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_([p for _, p in trained], 1.0)
+        optimizer.step()
+        step += 1
+        with torch.no_grad():
+            torch._foreach_lerp_(list(ema.values()), [p for _, p in trained], 1 - min(0.995, step / (step + 10)))
+        mean = mse.item() if mean is None else 0.98 * mean + 0.02 * mse.item()
+        if step % 50 == 0:
+            print(f"step {step} psnr {10 * math.log10(4 / mean):.2f} {(time.time() - begin) / 60:.1f} min", flush=True)
+        if step % 200 == 0 or step == steps:
+            torch.save(dict(model={n: p.detach() for n, p in trained}, optimizer=optimizer.state_dict(), ema=ema, step=step),
+                       state + ".new")
+            os.replace(state + ".new", state)
+    s = torch.load(f"{work}/vae.pt")
+    s["ema"].update(ema)
+    torch.save(s, f"{work}/vae.pt.new")
+    os.replace(f"{work}/vae.pt.new", f"{work}/vae.pt")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], float(sys.argv[3]) if len(sys.argv) > 3 else 1e9)
