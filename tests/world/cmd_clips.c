@@ -62,7 +62,9 @@ int world_cmd_clips(int argc, char **argv)
         rc = write_clips(seed, (long)n, held_out != 0, clips, scenes);
     else
         fprintf(stderr, "world: cannot write %s\n", clips ? argv[5] : argv[4]);
-    if ((clips && fclose(clips)) | (scenes && fclose(scenes)))
+    bool lost = clips && fclose(clips);
+    lost = (scenes && fclose(scenes)) || lost;
+    if (lost)
         rc = 5;
     return rc;
 }

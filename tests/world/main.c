@@ -36,7 +36,8 @@ int main(int argc, char **argv)
         fputs(usage, stdout);
         return 0;
     }
-    fprintf(stderr, argc > 1 ? "world: no command '%s'\n" : "%.0s", argc > 1 ? argv[1] : "");
+    if (argc > 1)
+        fprintf(stderr, "world: no command '%s'\n", argv[1]);
     fputs(usage, stderr);
     return 2;
 }

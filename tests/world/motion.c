@@ -132,11 +132,28 @@ static bool orbits(const world_track *t)
     return r >= 12 && spread <= 0.12f * r + 1 && swept >= 2 * pi / 3 && back < 0.15f * swept;
 }
 
+/* Whether it is suddenly somewhere else: the fastest way, up and down, is 14 pixels a frame. */
+static bool leaps(const world_track *t)
+{
+    static const float fastest = 18;
+    for (int f = t->first + 1, before = t->first; f <= t->last; f++) {
+        if (!t->at[f])
+            continue;
+        const world_blob *a = t->at[before], *b = t->at[f];
+        if (hypotf(b->x - a->x, b->y - a->y) > fastest * (float)(f - before))
+            return true;
+        before = f;
+    }
+    return false;
+}
+
 static int moving(const world_track *t)
 {
     line x = fit(t, x_of), y = fit(t, y_of);
     float dx = x.to - x.from, dy = y.to - y.from, way = hypotf(dx, dy);
     float wide = x.high - x.low, high = y.high - y.low;
+    if (leaps(t))
+        return WORLD_NONE;
     if (orbits(t))
         return WORLD_ORBIT;
     if (wide <= most_wobble + 2 && high >= 15 && n_reversals(t, 5) >= 1)
@@ -157,7 +174,7 @@ static float growth_of(const world_track *t)
 static bool stays(const world_track *t)
 {
     line x = fit(t, x_of), y = fit(t, y_of);
-    return fmaxf(x.high - x.low, y.high - y.low) <= most_wobble + 0.25f * sqrtf(t->most_area / pi);
+    return fmaxf(x.high - x.low, y.high - y.low) <= most_wobble + 0.3f * sqrtf(t->most_area / pi);
 }
 
 /* How far it turns, degrees, and (the smaller part) how much of that is to and fro. */

@@ -108,27 +108,31 @@ static int explain(const runner *r, const job *j, int status, kn_err *err)
     return rc;
 }
 
-/* Waits for one of the running programs and hands on what it made. */
+/* Waits for one of the running programs to end. */
+static job *wait_for_one(runner *r, int *ret_status)
+{
+    for (;;) {
+        pid_t pid = waitpid(-1, ret_status, 0);
+        if (pid < 0 && errno != EINTR)
+            return NULL;
+        for (int i = 0; i < MAX_JOBS && pid > 0; i++)
+            if (r->jobs[i].pid == pid)
+                return &r->jobs[i];
+    }
+}
+
+/* Hands on what the next program to end has made. */
 static int end_one(runner *r, world_made_fn made, void *ud, kn_err *err)
 {
     int status = 0;
-    pid_t pid;
-    do
-        pid = waitpid(-1, &status, 0);
-    while (pid < 0 && errno == EINTR);
-    if (pid < 0)
+    job *j = wait_for_one(r, &status);
+    if (!j)
         return kn_fail(err, KN_EIO, "cannot wait for %s: %s", r->p->path, strerror(errno));
-    for (int i = 0; i < MAX_JOBS; i++) {
-        job *j = &r->jobs[i];
-        if (j->pid != pid)
-            continue;
-        int rc = status ? explain(r, j, status, err) : world_frames_load(j->folder, r->rgb, err);
-        if (!rc)
-            rc = made(ud, j->order, r->rgb, err);
-        job_done(j, r->keep);
-        return rc;
-    }
-    return 0;
+    int rc = status ? explain(r, j, status, err) : world_frames_load(j->folder, r->rgb, err);
+    if (!rc)
+        rc = made(ud, j->order, r->rgb, err);
+    job_done(j, r->keep);
+    return rc;
 }
 
 static job *free_job(runner *r)

@@ -13,7 +13,7 @@ static const float dull_chroma = 58, sky_chroma = 108, sky_hue = 214, sky_hues =
 /* The darkest channel of the lightest background is 154, of a shaded white object 217. */
 static const float white_level = 182, white_chroma = 56;
 /* Neighbours whose hues differ by more belong to different objects. */
-static const float hue_step = 10;
+static const float hue_step = 10, hue_range = 32; /* between neighbours; from the most vivid pixel */
 
 /* ---- colour ---- */
 
@@ -101,7 +101,8 @@ static bool joined(const world_segmenter *s, int a, int b)
            (s->kind[a] == WHITE || world_hue_distance(s->hue[a], s->hue[b]) < hue_step);
 }
 
-/* Labels what hangs together with a pixel; returns how many pixels that is. */
+/* Labels what hangs together with a pixel and is of about its hue: where two objects touch, the blurred seam leads from
+ * one hue to the other.  Returns how many pixels that is. */
 static int flood(world_segmenter *s, int from, uint8_t label)
 {
     int n = 0, top = 0;
@@ -112,7 +113,8 @@ static int flood(world_segmenter *s, int from, uint8_t label)
         n++;
         for (int i = 0; i < 9; i++) {
             int nx = x + i % 3 - 1, ny = y + i / 3 - 1, q = ny * WORLD_SIDE + nx;
-            if (nx < 0 || ny < 0 || nx >= WORLD_SIDE || ny >= WORLD_SIDE || s->label[q] || !joined(s, p, q))
+            if (nx < 0 || ny < 0 || nx >= WORLD_SIDE || ny >= WORLD_SIDE || s->label[q] || !joined(s, p, q) ||
+                (s->kind[q] != WHITE && world_hue_distance(s->hue[q], s->hue[from]) > hue_range))
                 continue;
             s->label[q] = label;
             s->stack[top++] = q;
@@ -234,6 +236,23 @@ static void measure(const world_segmenter *s, const uint8_t *rgb, uint8_t label,
     ret->y = ret->area > 0 ? sum_y / ret->area : 0;
 }
 
+/* The most vivid pixel without a label; -1: there is none left. */
+static int next_seed(const world_segmenter *s)
+{
+    int best = -1;
+    float most = 0;
+    for (int p = 0; p < WORLD_PIXELS; p++) {
+        if (s->kind[p] == DULL || s->label[p])
+            continue;
+        float v = vividness(s->smooth[p], s->kind[p]);
+        if (best < 0 || v > most) {
+            best = p;
+            most = v;
+        }
+    }
+    return best;
+}
+
 /* Whether a component is no more than the rim of larger ones, where their colour mixes with the background's. */
 static bool is_rim(const world_segmenter *s, const int sizes[MAX_LABELS], uint8_t label)
 {
@@ -247,15 +266,18 @@ static bool is_rim(const world_segmenter *s, const int sizes[MAX_LABELS], uint8_
         }
         n_near += near;
     }
-    return n_near > 0.7f * (float)sizes[label - 1];
+    return 10 * n_near > 7 * sizes[label - 1];
 }
 
-static void keep_largest(const world_segmenter *s, const int sizes[MAX_LABELS], int n, world_blobs *ret,
+static void keep_largest(world_segmenter *s, const int sizes[MAX_LABELS], int n, world_blobs *ret,
                          uint8_t labels[WORLD_MAX_BLOBS])
 {
     bool taken[MAX_LABELS] = {0};
     for (int i = 0; i < n; i++)
         taken[i] = sizes[i] < MIN_PIXELS || is_rim(s, sizes, (uint8_t)(i + 1));
+    for (int p = 0; p < WORLD_PIXELS; p++) /* a rim's pixels are the larger one's to have */
+        if (s->label[p] && taken[s->label[p] - 1])
+            s->label[p] = 0;
     for (ret->n = 0; ret->n < WORLD_MAX_BLOBS; ret->n++) {
         int best = -1;
         for (int i = 0; i < n; i++)
@@ -278,12 +300,10 @@ void world_segment(world_segmenter *s, const uint8_t *rgb, world_blobs *ret)
         s->kind[p] = (uint8_t)kind_of(s->smooth[p], s->hue[p]);
     }
     memset(s->label, 0, sizeof s->label);
-    for (int p = 0; p < WORLD_PIXELS && n < MAX_LABELS; p++)
-        if (s->kind[p] != DULL && !s->label[p]) {
-            kinds[n] = s->kind[p];
-            sizes[n] = flood(s, p, (uint8_t)(n + 1));
-            n++;
-        }
+    for (int p; n < MAX_LABELS && (p = next_seed(s)) >= 0; n++) {
+        kinds[n] = s->kind[p];
+        sizes[n] = flood(s, p, (uint8_t)(n + 1));
+    }
     keep_largest(s, sizes, n, ret, labels);
     for (int i = 0; i < ret->n; i++) {
         world_blob *b = &ret->list[i];

@@ -257,6 +257,23 @@ static void test_missing_and_additional_objects(void **state)
     assert_false(v.all);
 }
 
+/* A model puts objects closer than any scene does. */
+static void test_objects_that_touch(void **state)
+{
+    tools *t = *state;
+    world_scene s = scene_of(2, still(WORLD_SQUARE, WORLD_BLUE, 36), still(WORLD_SQUARE, WORLD_GREEN, 60));
+    world_sight sight;
+    world_verdict v;
+    kn_rng r;
+    kn_rng_seed(&r, 15);
+    world_draw_clip(&s, t->rgb);
+    roughen(t, &r);
+    world_check(t->checker, t->other, 2, &sight);
+    world_judge(&s, &sight, &v);
+    assert_int_equal(sight.n_objects, 2);
+    assert_true(v.all);
+}
+
 /* The second half of the clip is of another scene. */
 static void check_spliced(tools *t, world_object first, world_object second, world_sight *ret)
 {
@@ -290,6 +307,7 @@ int main(void)
         cmocka_unit_test(test_wobble_and_a_missing_frame),
         cmocka_unit_test(test_empty_and_noise),
         cmocka_unit_test(test_missing_and_additional_objects),
+        cmocka_unit_test(test_objects_that_touch),
         cmocka_unit_test(test_what_changes_is_nothing),
     };
     return cmocka_run_group_tests(tests, make, unmake);

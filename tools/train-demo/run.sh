@@ -6,6 +6,7 @@ set -eu
 work=${1:?usage: run.sh WORK_DIR [OUT_DIR]}
 out=${2:-$work/demo}
 here=$(dirname "$0")
+export GLIBC_TUNABLES=glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=17179869184
 world=${WORLD:-$here/../../build/tests/world}
 mkdir -p "$work"
 
