@@ -93,6 +93,8 @@ def main(work, scenes, minutes):
     text, dit = Umt5(s["config"]), WanTransformer(CONFIG)
     text.load_state_dict(s["model"])
     initialise(dit)
+    if os.path.exists(f"{work}/transformer-first.pt"):
+        dit.load_state_dict(torch.load(f"{work}/transformer-first.pt"))
     both = torch.nn.ModuleDict(dict(dit=dit, text=text))
     optimizer = Muon(both.named_parameters(), is_matrix, weight_decay=0.01)
     ema = {k: v.clone() for k, v in both.state_dict().items()}

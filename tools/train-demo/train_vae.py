@@ -73,6 +73,8 @@ def main(path, work, minutes):
     step, state = 0, f"{work}/vae.pt"
     if os.path.exists(state):
         s = torch.load(state)
+        if s["step"] >= STEPS:
+            return
         vae.load_state_dict(s["model"]), optimizer.load_state_dict(s["optimizer"])
         ema, step = s["ema"], s["step"]
     begin, mean_mse = time.time(), None
