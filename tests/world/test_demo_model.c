@@ -15,11 +15,8 @@
 #include "world/tally.h"
 
 enum { N_SENTENCES = 8, N_PICTURES = 3 };
-enum {
-    LEAST_COLOURS = 6,
-    LEAST_SHAPES = 2,
-    LEAST_MOTIONS = 6
-}; /* one less than measured: processors differ */
+/* One less than measured, since processors differ; the model is not trained to the end, see demo/README.md. */
+enum { LEAST_COLOURS = 6, LEAST_SHAPES = 2, LEAST_MOTIONS = 6 };
 
 static const world_program program = {.path = KN_PROGRAM, .model = "demo", .n_jobs = 2};
 
@@ -120,7 +117,7 @@ static void test_begins_with_the_picture(void **state)
     generate(orders, N_PICTURES, &s);
     for (int i = 0; i < N_PICTURES; i++) {
         print_message("first frame: %.1f dB\n", s.psnr[i]);
-        assert_true(s.psnr[i] >= 25);
+        assert_true(s.psnr[i] >= 28);
         free(paths[i]);
     }
     world_folder_remove(work);

@@ -10,7 +10,6 @@ import time
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 import train_vae
 from encode import load_vae
@@ -37,9 +36,7 @@ def losses(vae, clip):
             mean, logvar = vae.encode(clip)
             z = mean.float() + 0.5 * torch.randn_like(mean, dtype=torch.float32) * (0.5 * logvar.float()).exp()
         out = vae.decode(z).float()
-    mse = F.mse_loss(out, clip)
-    sharp = sum(F.l1_loss(a, b) for a, b in zip(train_vae.edges(out), train_vae.edges(clip)))
-    return F.l1_loss(out, clip) + 2 * mse + 0.5 * sharp, mse
+    return train_vae.reconstruction(out, clip)
 
 
 def main(path, work, minutes):

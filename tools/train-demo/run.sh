@@ -21,11 +21,12 @@ clips vae 100 3000 0
 clips train 200 20000 0
 [ -e "$work/text.pt" ] || python3 "$here/train_text.py" "$work/train.jsonl" "$work"
 python3 "$here/train_vae.py" "$work/vae.rgb" "$work"
-[ -e "$work/latents.done" ] || {
+[ -e "$work/encoded.done" ] || {
     python3 "$here/encode.py" "$work/train.rgb" "$work" 0 2 8000 &
+    first=$!
     python3 "$here/encode.py" "$work/train.rgb" "$work" 1 2 8000
-    wait
-    touch "$work/latents.done"
+    wait "$first"
+    touch "$work/encoded.done"
 }
 python3 "$here/train_transformer.py" "$work" "$work/train.jsonl"
 python3 "$here/export.py" "$work" "$out"

@@ -19,7 +19,7 @@ from muon import Muon
 from text import Umt5, batch_ids, context
 from transformer import WanTransformer
 
-STEPS, BATCH, PEAK_LR, SHIFT, DROP = 4400, 32, 2e-3, 2.5, 0.1
+STEPS, BATCH, PEAK_LR, SHIFT, DROP = 3600, 32, 2e-3, 2.5, 0.1
 LATENTS, TEXT_ROWS = (16, 5, 12, 12), 32
 CONFIG = dict(num_attention_heads=6, attention_head_dim=32, in_channels=16, out_channels=16, text_dim=128, freq_dim=128,
               ffn_dim=640, num_layers=6, cross_attn_norm=True, eps=1e-6, image_dim=None, added_kv_proj_dim=None,
@@ -53,7 +53,7 @@ def initialise(dit):
 
 class Data:
     def __init__(self, work, scenes, tokenizer):
-        parts = [np.fromfile(p, np.float16) for p in sorted(glob.glob(f"{work}/latents.*"))]
+        parts = [np.fromfile(p, np.float16) for p in sorted(glob.glob(f"{work}/latents.[0-9]*"))]
         z = torch.from_numpy(np.concatenate(parts)).view(-1, *LATENTS).float()
         self.mean, self.std = z.mean(dim=(0, 2, 3, 4)), z.std(dim=(0, 2, 3, 4))
         shape = (1, -1, 1, 1, 1)

@@ -46,6 +46,13 @@ def edges(x):
     return x[..., 1:, :] - x[..., :-1, :], x[..., 1:] - x[..., :-1]
 
 
+def reconstruction(out, clip):
+    """Loss, mean squared error."""
+    mse = F.mse_loss(out, clip)
+    sharp = sum(F.l1_loss(a, b) for a, b in zip(edges(out), edges(clip)))
+    return F.l1_loss(out, clip) + 2 * mse + 0.5 * sharp, mse
+
+
 def losses(vae, clip):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         mean, logvar = vae.encode(clip)
@@ -53,9 +60,8 @@ def losses(vae, clip):
         z = mean.float() + torch.randn_like(mean, dtype=torch.float32) * (0.5 * logvar).exp()
         out = vae.decode(z).float()
     kl = 0.5 * (mean.float() ** 2 + logvar.exp() - 1 - logvar).sum(dim=1).mean()
-    l1, mse = F.l1_loss(out, clip), F.mse_loss(out, clip)
-    sharp = sum(F.l1_loss(a, b) for a, b in zip(edges(out), edges(clip)))
-    return l1 + 2 * mse + 0.5 * sharp + KL_WEIGHT * kl, mse, kl
+    loss, mse = reconstruction(out, clip)
+    return loss + KL_WEIGHT * kl, mse, kl
 
 
 def main(path, work, minutes):
