@@ -27,8 +27,8 @@ BEGIN {
 
     n = split("assert complex ctype errno fenv float inttypes limits locale math signal stdalign stdarg stdatomic " \
               "stdbool stddef stdint stdio stdlib stdnoreturn string time " \
-              "dirent endian fcntl ftw pthread sched strings termios unistd poll spawn " \
-              "dlfcn sys/ioctl sys/mman sys/random sys/resource sys/stat sys/statvfs sys/time sys/types sys/utsname " \
+              "dirent endian fcntl fts ftw pthread sched strings termios unistd poll spawn " \
+              "dlfcn sys/file sys/ioctl sys/mman sys/random sys/resource sys/stat sys/statvfs sys/time sys/types sys/utsname " \
               "sys/wait sys/syscall linux/mman malloc sys/auxv", names, " ")
     for (i = 1; i <= n; i++)
         standard[names[i] ".h"] = 1

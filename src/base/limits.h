@@ -33,6 +33,8 @@
 /* LoRAs, reference pictures: more is a mistake in a script. */
 #define KN_LIMIT_LORAS      64
 #define KN_LIMIT_REFERENCES 16
+/* Interrupted runs that can be resumed: the oldest go. One holds about 120 MB at 1280 x 720 x 81. */
+#define KN_LIMIT_RUN_STATES 32
 /* Threads: above this the partition tables of the kernels would need heap memory. */
 #define KN_LIMIT_THREADS 256
 

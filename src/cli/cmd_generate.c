@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/dirs.h"
 #include "cli/cli.h"
 
 /* Signal handlers can reach nothing but a global. */
@@ -72,10 +73,12 @@ static int check(const kn_request *rq, kn_err *err)
 
 int kn_cmd_generate(int argc, char **argv)
 {
-    bool json = false, help = false;
+    bool json = false, help = false, resume = false;
     const char *encoder = NULL;
     const kn_switch switches[] = {
         {"encoder", "NAME", "video encoder (default: libx264, else what is there)", NULL, &encoder},
+        {"resume", NULL, "go on where the last run of this request stopped; begin if there is none", &resume,
+         NULL},
         {"json", NULL, "progress and result as JSON lines on standard output", &json, NULL},
         {0},
     };
@@ -99,10 +102,18 @@ int kn_cmd_generate(int argc, char **argv)
         kn_progress progress;
         kn_progress_init(&progress, json);
         catch_signals();
-        kn_generate_opts opts = {kn_progress_event, &progress, &cancelled, encoder, path};
+        char *state_dir = kn_dir_state();
+        kn_generate_opts opts = {.event = kn_progress_event,
+                                 .event_ud = &progress,
+                                 .cancel = &cancelled,
+                                 .encoder = encoder,
+                                 .model_path = path,
+                                 .state_dir = state_dir,
+                                 .resume = resume};
         kn_result result;
         rc = kn_generate(desc, &rq, &opts, &result, &err);
         kn_progress_clear(&progress);
+        free(state_dir);
         if (!rc) {
             print_result(desc, &result, json);
             kn_result_done(&result);

@@ -4,7 +4,7 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
-#include "engine/run.h"
+#include "engine/run_state.h"
 #include "tensor/checkpoint.h"
 
 static void trace(const kn_run *r, const kn_denoise *d, const float *data, const char *what, int step)
@@ -76,26 +76,45 @@ static int count_stages(kn_run *r, const kn_denoise *d, float *cond, float *unco
     return 0;
 }
 
+/* The stage that is entered, and its guidance scale. */
+typedef struct entered {
+    int stage;
+    double guidance;
+} entered;
+
+static int take_step(kn_run *r, const kn_denoise *d, int i, entered *e, float *cond, float *uncond,
+                     kn_err *err)
+{
+    int rc = 0;
+    if (stage_of(d, i) != e->stage) {
+        e->stage = stage_of(d, i);
+        rc = d->enter ? d->enter(d->ud, e->stage, &e->guidance, err) : 0;
+        kn_phase_resume(r);
+    }
+    if (!rc)
+        rc = predict_step(r, d, i, e->guidance, cond, uncond, err);
+    if (rc)
+        return rc;
+    kn_scheduler_step(d->scheduler, i, d->latents, cond);
+    trace(r, d, d->latents, "latents", i);
+    kn_phase_step(r, i + 1);
+    return 0;
+}
+
 static int solve(kn_run *r, const kn_denoise *d, float *cond, float *uncond, kn_err *err)
 {
-    int stage = -1;
-    double guidance = 1;
-    for (int i = 0; i < d->scheduler->n_steps; i++) {
-        if (stage_of(d, i) != stage) {
-            stage = stage_of(d, i);
-            int rc = d->enter ? d->enter(d->ud, stage, &guidance, err) : 0;
-            if (rc)
-                return rc;
-            kn_phase_resume(r);
-        }
-        int rc = predict_step(r, d, i, guidance, cond, uncond, err);
+    entered e = {.stage = -1, .guidance = 1};
+    int first = kn_run_first_step(r), n_steps = d->scheduler->n_steps;
+    int rc = kn_run_restore_step(r, d->scheduler, d->latents, d->n, err);
+    kn_phase_skip(r, first);
+    for (int i = first; i < n_steps && !rc; i++) {
+        rc = take_step(r, d, i, &e, cond, uncond, err);
         if (rc)
-            return rc;
-        kn_scheduler_step(d->scheduler, i, d->latents, cond);
-        trace(r, d, d->latents, "latents", i);
-        kn_phase_step(r, i + 1);
+            kn_run_keep_step(r, d->scheduler, d->latents, d->n, i, true);
+        else if (i + 1 < n_steps) /* the model keeps the final latents */
+            kn_run_keep_step(r, d->scheduler, d->latents, d->n, i + 1, false);
     }
-    return 0;
+    return rc;
 }
 
 int kn_denoise_run(kn_run *r, const kn_denoise *d, kn_err *err)

@@ -10,6 +10,8 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/parallel.h"
+#include "engine/fingerprint.h"
+#include "engine/run_state.h"
 #include "media/sink.h"
 #include "tensor/checkpoint.h"
 
@@ -164,9 +166,46 @@ static int finish(const kn_model_desc *desc, output *o, kn_run *run, kn_result *
     return rc;
 }
 
+/* The state of the request, and what its last run left if that is to be resumed; says why there is none. */
+static kn_run_state *open_state(const kn_generate_opts *opts, kn_request *rq, kn_run *notes)
+{
+    kn_run_state *s = NULL;
+    kn_err err = {0};
+    if (!opts->state_dir)
+        return NULL;
+    if (kn_run_state_open(opts->state_dir, rq, &s, &err))
+        kn_run_note(notes, "this run cannot be resumed if it is interrupted: %.300s", err.msg);
+    else if (opts->resume && kn_run_state_load(s, rq, &err))
+        kn_run_note(notes, "nothing to resume%s%.300s", err.code == KN_ENOTFOUND ? "" : ": ",
+                    err.code == KN_ENOTFOUND ? "" : err.msg);
+    return s;
+}
+
+static int identify_state(kn_run_state *s, const kn_generate_opts *opts, const kn_result *res, kn_run *notes,
+                          kn_err *err)
+{
+    char why[400];
+    if (!s)
+        return 0;
+    uint64_t files = kn_fingerprint_files(&res->request, opts->model_path);
+    int rc = kn_run_state_identify(s, &res->request, files, res->device, why, sizeof why, err);
+    if (!rc && *why)
+        kn_run_note(notes, "%s", why);
+    return rc;
+}
+
+static void say_resumed(kn_run *r)
+{
+    int first = kn_run_first_step(r);
+    if (first)
+        kn_run_note(r, "resumed after step %d of %lld", first, (long long)r->rq->steps);
+    else if (kn_run_has_latents(r))
+        kn_run_note(r, "resumed after sampling");
+}
+
 /* Everything after the model is open: plan, then run. */
 static int run_model(const kn_model_desc *desc, void *model, kn_device *dev, const kn_generate_opts *opts,
-                     kn_result *res, kn_err *err)
+                     kn_run_state *state, kn_result *res, kn_err *err)
 {
     kn_ctx ctx = {0};
     kn_run run = {0};
@@ -189,8 +228,11 @@ static int run_model(const kn_model_desc *desc, void *model, kn_device *dev, con
     run.event_ud = opts->event_ud;
     run.pictures = take_pictures;
     run.pictures_ud = &out;
+    run.state = state;
     if (out.sink && *kn_sink_note(out.sink))
         kn_run_note(&run, "%s", kn_sink_note(out.sink));
+    say_resumed(&run);
+    res->first_step = kn_run_has_latents(&run) ? (int)res->request.steps : kn_run_first_step(&run);
     rc = desc->generate(model, &run, err);
     if (!rc)
         rc = finish(desc, &out, &run, res, err);
@@ -208,10 +250,13 @@ int kn_generate(const kn_model_desc *desc, const kn_request *rq, const kn_genera
     kn_result res = {0};
     kn_device *dev = NULL;
     void *model = NULL;
+    kn_run_state *state = NULL;
     kn_run notes = {.event = opts->event, .event_ud = opts->event_ud};
     double begin = kn_clock_s();
     kn_request_init(&res.request);
     int rc = kn_request_copy(rq, &res.request, err);
+    if (!rc)
+        state = open_state(opts, &res.request, &notes);
     if (!rc)
         rc = choose_seed(&res.request, err);
     if (!rc)
@@ -223,13 +268,18 @@ int kn_generate(const kn_model_desc *desc, const kn_request *rq, const kn_genera
     if (rc)
         goto out;
     snprintf(res.device, sizeof res.device, "%s", dev->description);
-    rc = run_model(desc, model, dev, opts, &res, err);
+    rc = identify_state(state, opts, &res, &notes, err);
+    if (!rc)
+        rc = run_model(desc, model, dev, opts, state, &res, err);
     res.seconds = kn_clock_s() - begin;
     if (!rc) {
+        kn_run_state_discard(state);
+        state = NULL;
         *ret = res;
         kn_request_init(&res.request);
     }
 out:
+    kn_run_state_close(state);
     desc->close(model);
     kn_device_close(dev);
     kn_request_done(&res.request);
@@ -249,8 +299,9 @@ json_t *kn_result_to_json(const kn_model_desc *desc, const kn_result *r)
                               json_pack("{s:s, s:s, s:f, s:I}", "phase", kn_phase_name(r->spans[i].phase),
                                         "detail", r->spans[i].detail, "seconds", r->spans[i].seconds, "units",
                                         (json_int_t)r->spans[i].units));
-    return json_pack("{s:s, s:s, s:s, s:s, s:o?, s:I, s:s, s:s, s:o}", "generator", "kinora", "version",
+    return json_pack("{s:s, s:s, s:s, s:s, s:o?, s:I, s:s, s:s, s:i, s:o}", "generator", "kinora", "version",
                      KN_VERSION, "family", desc->name, "device", r->device, "request",
                      kn_request_to_json(&r->request), "peak_bytes", (json_int_t)r->peak_bytes, "dtype",
-                     kn_dtype_name(r->plan.dtype), "frames_hash", r->frames_hash, "timings", timings);
+                     kn_dtype_name(r->plan.dtype), "frames_hash", r->frames_hash, "first_step", r->first_step,
+                     "timings", timings);
 }

@@ -10,6 +10,8 @@ typedef struct kn_generate_opts {
     const atomic_bool *cancel; /* may be NULL */
     const char *encoder;       /* NULL = choose */
     const char *model_path;    /* where rq->model lies (kn_model_find); NULL = rq->model says it */
+    const char *state_dir; /* where an interrupted run leaves what it has (kn_dir_state); NULL = nowhere */
+    bool resume;           /* go on where the last run of the same request stopped */
 } kn_generate_opts;
 
 typedef struct kn_result {
@@ -18,6 +20,7 @@ typedef struct kn_result {
     kn_span spans[KN_MAX_SPANS];
     int n_spans;
     size_t peak_bytes;
+    int first_step; /* sampling began there: an earlier run did those before */
     double seconds;
     char device[160];
     char encoder[32];

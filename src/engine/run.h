@@ -57,6 +57,8 @@ typedef int (*kn_pictures_fn)(void *ud, int64_t first, int64_t n, int width, int
 /* Inner values by their golden name, for the comparison tool; host float32. */
 typedef void (*kn_trace_fn)(void *ud, const char *name, const float *data, int n_dims, const int64_t *dims);
 
+struct kn_run_state;
+
 typedef struct kn_run {
     kn_ctx *ctx;
     const kn_request *rq; /* complete: every default filled in */
@@ -66,6 +68,7 @@ typedef struct kn_run {
     void *pictures_ud;
     kn_trace_fn trace; /* may be NULL */
     void *trace_ud;
+    struct kn_run_state *state; /* what is kept to be resumed (engine/run_state.h); borrowed; NULL: nothing */
 
     kn_span spans[KN_MAX_SPANS];
     int n_spans;
@@ -87,6 +90,8 @@ void kn_run_note(kn_run *r, const char *fmt, ...) __attribute__((format(printf, 
 
 void kn_phase_begin(kn_run *r, kn_phase phase, const char *detail, int64_t total);
 void kn_phase_step(kn_run *r, int64_t done);
+/* An earlier run did the first `done` units. */
+void kn_phase_skip(kn_run *r, int64_t done);
 /* The time since the last unit was not spent on the next one (weights were swapped): its clock starts now. */
 void kn_phase_resume(kn_run *r);
 void kn_phase_end(kn_run *r);

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/err.h"
+#include "base/json.h"
 #include "tensor/dtype.h"
 
 enum { KN_ENTRY_MAX_DIMS = 6 };
@@ -67,5 +67,8 @@ typedef struct kn_save_tensor {
     const void *data;
 } kn_save_tensor;
 int kn_checkpoint_save(const char *path, int n, const kn_save_tensor *tensors, kn_err *err);
+/* With __metadata__: an object of strings, or NULL. */
+int kn_checkpoint_save_with(const char *path, int n, const kn_save_tensor *tensors, const json_t *metadata,
+                            kn_err *err);
 
 #endif

@@ -32,10 +32,12 @@ static int describe(const kn_save_tensor *t, uint64_t offset, json_t *header, si
 }
 
 /* The header text, padded with spaces so that the data lies aligned; the caller frees it. */
-static int make_header(int n, const kn_save_tensor *tensors, size_t *bytes, char **ret, size_t *ret_size,
-                       kn_err *err)
+static int make_header(int n, const kn_save_tensor *tensors, const json_t *metadata, size_t *bytes,
+                       char **ret, size_t *ret_size, kn_err *err)
 {
     json_t *header = json_object();
+    if (metadata)
+        json_object_set(header, "__metadata__", (json_t *)(uintptr_t)metadata);
     char *text = NULL, *padded = NULL;
     uint64_t offset = 0;
     int rc = 0;
@@ -65,12 +67,18 @@ out:
 
 int kn_checkpoint_save(const char *path, int n, const kn_save_tensor *tensors, kn_err *err)
 {
+    return kn_checkpoint_save_with(path, n, tensors, NULL, err);
+}
+
+int kn_checkpoint_save_with(const char *path, int n, const kn_save_tensor *tensors, const json_t *metadata,
+                            kn_err *err)
+{
     kn_atomic_file file = {0};
     char *header = NULL;
     size_t header_size = 0, *bytes = kn_calloc((size_t)n, sizeof *bytes);
     int rc = bytes ? 0 : kn_fail(err, KN_ENOMEM, "no memory to write %s", path);
     if (!rc)
-        rc = make_header(n, tensors, bytes, &header, &header_size, err);
+        rc = make_header(n, tensors, metadata, bytes, &header, &header_size, err);
     if (!rc)
         rc = kn_atomic_open(&file, path, err);
     if (rc)

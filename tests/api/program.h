@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +37,7 @@ typedef struct outcome {
 
 /* What a test file's programs run in: an own folder, their working directory. */
 typedef struct place {
-    char dir[PATH_BYTES], paths[N_PATHS][PATH_BYTES];
+    char dir[PATH_BYTES], state[PATH_BYTES + 8], paths[N_PATHS][PATH_BYTES];
     int n_paths;
 } place;
 
@@ -59,6 +60,8 @@ static inline int place_make(void **state)
         free(p);
         return -1;
     }
+    snprintf(p->state, sizeof p->state, "%s/state", p->dir);
+    setenv("KINORA_STATE_DIR", p->state, 1);
     *state = p;
     return 0;
 }
@@ -129,6 +132,21 @@ static inline char *whole(FILE *f)
     text[n] = '\0';
     fclose(f);
     return text;
+}
+
+/* Waits until the program has printed `text` among its first 64 kB. */
+static inline void wait_for(const started *s, const char *text)
+{
+    char buf[1 << 16];
+    for (int i = 0; i < 6000; i++) {
+        ssize_t n = pread(fileno(s->out), buf, sizeof buf - 1, 0);
+        buf[n > 0 ? n : 0] = '\0';
+        if (strstr(buf, text))
+            return;
+        usleep(10000);
+    }
+    kill(s->pid, SIGKILL);
+    fail_msg("\"%s\" was not printed in a minute", text);
 }
 
 static inline outcome finish(started s)

@@ -1,27 +1,10 @@
 /* Ctrl-C: exit code 130 within a second, and no file. */
 #include "program.h"
 
-#include <signal.h>
-
 /* Long enough to be interrupted on any machine. */
 #define LONG                                                                                                 \
     "generate", "--model", FIXTURE("wan21-t2v/model"), "--prompt", "a cat", "--width", "256", "--height",    \
         "256", "--frames", "17", "--steps", "1000", "--seed", "1", "--json"
-
-/* Waits until the program has printed `text`. */
-static void wait_for(const started *s, const char *text)
-{
-    char buf[1 << 16];
-    for (int i = 0; i < 6000; i++) {
-        ssize_t n = pread(fileno(s->out), buf, sizeof buf - 1, 0);
-        buf[n > 0 ? n : 0] = '\0';
-        if (strstr(buf, text))
-            return;
-        usleep(10000);
-    }
-    kill(s->pid, SIGKILL);
-    fail_msg("\"%s\" was not printed in a minute", text);
-}
 
 static void check_cancelled(started s, double signalled_s, const char *what)
 {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "engine/run_state.h"
 
 /* ---- decoding ---- */
 
@@ -97,45 +98,52 @@ static void cut_front(float *latents, int64_t dims[4], int64_t drop)
     dims[1] = kept;
 }
 
-int kn_wan_generate(kn_wan_model *m, kn_run *r, kn_err *err)
+/* Noise to final latents, in place; dims loses the frames of the references. */
+static int make_latents(kn_wan_model *m, kn_run *r, float *latents, int64_t dims[4], kn_err *err)
 {
     const kn_request *rq = r->rq;
     kn_wan_text text = {0};
     kn_wan_condition cond = {0};
-    float *latents = NULL;
+    const int64_t shape[5] = {1, dims[0], dims[1], dims[2], dims[3]};
     /* The reference decides by the first guidance scale alone, also with two experts. */
     bool guided = rq->guidance > 1.0;
     int rc = kn_wan_encode_text(m, r, guided, &text, err);
     if (!rc)
         rc = kn_wan_encode_condition(m, r, &cond, err);
-    if (rc)
-        goto out;
-    int64_t s = m->vae.scale_spatial, t = (rq->frames - 1) / m->vae.scale_temporal + 1 + cond.n_references;
-    int64_t dims[4] = {m->vae.z_dim, t, rq->height / s, rq->width / s};
-    int64_t shape[5] = {1, dims[0], dims[1], dims[2], dims[3]};
-    latents = kn_calloc((size_t)(dims[0] * dims[1] * dims[2] * dims[3]), sizeof *latents);
-    if (!latents) {
-        rc = kn_fail(err, KN_ENOMEM, "no memory for latents of %lld frames", (long long)t);
-        goto out;
-    }
-    if (!r->ctx->dev->is_meta || rq->latents) /* a file that does not fit is refused by the plan */
+    if (!rc && (!r->ctx->dev->is_meta || rq->latents)) /* a file that does not fit is refused by the plan */
         rc = kn_noise_make(rq, 5, shape, latents, err);
     if (!rc)
         rc = kn_wan_sample(m, r, &text, &cond, latents, dims, err);
-    kn_wan_text_done(&text);
-    if (rc)
-        goto out;
-    if (r->trace)
-        r->trace(r->trace_ud, "latents", latents, 5,
-                 (const int64_t[]){1, dims[0], dims[1], dims[2], dims[3]});
-    cut_front(latents, dims, cond.n_references);
-    rc = kn_wan_decode(m, r, latents, dims, err);
-    memcpy(r->latents_dims, (int64_t[]){1, dims[0], dims[1], dims[2], dims[3]}, sizeof r->latents_dims);
-    r->latents = latents;
-    latents = NULL;
-out:
+    if (!rc && r->trace)
+        r->trace(r->trace_ud, "latents", latents, 5, shape);
+    if (!rc)
+        cut_front(latents, dims, cond.n_references);
     kn_wan_text_done(&text);
     kn_wan_condition_done(&cond);
-    free(latents);
+    return rc;
+}
+
+int kn_wan_generate(kn_wan_model *m, kn_run *r, kn_err *err)
+{
+    const kn_request *rq = r->rq;
+    int64_t s = m->vae.scale_spatial, t = (rq->frames - 1) / m->vae.scale_temporal + 1,
+            n_references = kn_wan_is_vace(m) ? rq->references.n : 0;
+    int64_t dims[4] = {m->vae.z_dim, t + n_references, rq->height / s, rq->width / s};
+    float *latents = kn_calloc((size_t)(dims[0] * dims[1] * dims[2] * dims[3]), sizeof *latents);
+    if (!latents)
+        return kn_fail(err, KN_ENOMEM, "no memory for latents of %lld frames", (long long)dims[1]);
+    int rc;
+    if (kn_run_has_latents(r)) {
+        dims[1] = t;
+        rc = kn_run_restore_latents(r, 4, dims, latents, err);
+    } else {
+        rc = make_latents(m, r, latents, dims, err);
+        if (!rc)
+            kn_run_keep_latents(r, 4, dims, latents);
+    }
+    if (!rc)
+        rc = kn_wan_decode(m, r, latents, dims, err);
+    memcpy(r->latents_dims, (int64_t[]){1, dims[0], dims[1], dims[2], dims[3]}, sizeof r->latents_dims);
+    r->latents = latents;
     return rc;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "engine/run_state.h"
 #include "models/wan/pipeline.h"
 
 /* What predict needs; lives for one sampling. */
@@ -247,12 +248,13 @@ int kn_wan_sample(kn_wan_model *m, kn_run *r, const kn_wan_text *text, const kn_
     sc.name = r->rq->scheduler;
     sc.flow_shift = r->rq->flow_shift;
     int64_t n = dims[0] * dims[1] * dims[2] * dims[3];
+    int first = kn_run_first_step(r);
     kn_phase_begin(r, KN_PHASE_LOAD, "transformer", 0);
     int rc = sampler_init(&s, err);
     if (!rc)
         rc = kn_scheduler_new(&sc, (int)r->rq->steps, n, &scheduler, err);
     if (!rc)
-        rc = load(&s, stage(&s, 0, scheduler->timesteps[0]), err);
+        rc = load(&s, stage(&s, first, scheduler->timesteps[first]), err);
     kn_phase_end(r);
     kn_phase_begin(r, KN_PHASE_SAMPLE, "", r->rq->steps);
     if (!rc && r->trace) {

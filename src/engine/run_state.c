@@ -1,0 +1,290 @@
+#include "engine/run_state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "base/parallel.h"
+#include "engine/run_state_dir.h"
+#include "tensor/checkpoint.h"
+
+/* Saving may cost a hundredth of the time; before the first save a slow disk (100 MB/s, 10 ms for fsync) is assumed. */
+enum { TIMES_COST = 100 };
+static const double guess_fixed_s = 0.01, guess_bytes_per_s = 1e8;
+
+struct kn_run_state {
+    kn_run_dir dir;
+    /* loaded */
+    kn_checkpoint *loaded; /* NULL: begin at the beginning */
+    int first_step;
+    /* to be saved */
+    char *identity; /* JSON */
+    double last_s, cost_s;
+    int kept_step; /* the newest on disk */
+    bool failed;   /* and said so */
+};
+
+/* What changes nothing about the frames. */
+static json_t *request_json(const kn_request *rq)
+{
+    json_t *o = kn_request_to_json(rq);
+    json_object_del(o, "output");
+    json_object_del(o, "save_tensors");
+    json_object_del(o, "pin");
+    return o;
+}
+
+static char *dump(const json_t *o)
+{
+    return json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(17));
+}
+
+int kn_run_state_open(const char *state_dir, const kn_request *asked, kn_run_state **ret, kn_err *err)
+{
+    kn_run_state *s = kn_calloc(1, sizeof *s);
+    json_t *o = request_json(asked);
+    char *text = o ? dump(o) : NULL;
+    int rc = s && text ? 0 : kn_fail(err, KN_ENOMEM, "no memory for the state of a run");
+    if (!rc)
+        rc = kn_run_dir_open(state_dir, kn_fnv1a(KN_FNV1A_BEGIN, text, strlen(text)), &s->dir, err);
+    if (rc)
+        free(s);
+    else
+        *ret = s;
+    free(text);
+    json_decref(o);
+    return rc;
+}
+
+void kn_run_state_close(kn_run_state *s)
+{
+    if (!s)
+        return;
+    kn_checkpoint_close(s->loaded);
+    kn_run_dir_close(&s->dir);
+    free(s->identity);
+    free(s);
+}
+
+void kn_run_state_discard(kn_run_state *s)
+{
+    if (s)
+        (void)remove(s->dir.file);
+    kn_run_state_close(s);
+}
+
+/* ---- what an interrupted run left ---- */
+
+/* A whole number of the metadata within [min, max]; -1 if there is none. */
+static int64_t meta_int(const kn_checkpoint *ck, const char *key, int64_t min, int64_t max)
+{
+    const char *text = kn_checkpoint_meta(ck, key);
+    char *end = NULL;
+    long long v = text ? strtoll(text, &end, 10) : -1;
+    return text && end != text && !*end && v >= min && v <= max ? v : -1;
+}
+
+static int read_seed(const kn_checkpoint *ck, kn_request *rq, kn_err *err)
+{
+    const char *text = kn_checkpoint_meta(ck, "identity");
+    json_t *o = NULL;
+    int rc = kn_json_parse(text ? text : "", text ? strlen(text) : 0, kn_checkpoint_path(ck), &o, err);
+    json_t *seed = json_object_get(json_object_get(o, "request"), "seed");
+    if (!rc && !json_is_integer(seed))
+        rc = kn_fail(err, KN_EFORMAT, "%s says no seed", kn_checkpoint_path(ck));
+    if (!rc && rq->seed == KN_UNSET_INT) {
+        char digits[24];
+        snprintf(digits, sizeof digits, "%lld", (long long)json_integer_value(seed));
+        rc = kn_request_set(rq, "seed", digits, err);
+    }
+    json_decref(o);
+    return rc;
+}
+
+int kn_run_state_load(kn_run_state *s, kn_request *rq, kn_err *err)
+{
+    kn_checkpoint *ck = NULL;
+    int rc = kn_checkpoint_open(s->dir.file, NULL, &ck, err);
+    if (!rc)
+        rc = read_seed(ck, rq, err);
+    if (rc) {
+        kn_checkpoint_close(ck);
+        return rc;
+    }
+    s->loaded = ck;
+    return 0;
+}
+
+static void drop(kn_run_state *s)
+{
+    kn_checkpoint_close(s->loaded);
+    s->loaded = NULL;
+    s->first_step = 0;
+}
+
+/* The first member that differs, or NULL. */
+static const char *difference(const json_t *a, const json_t *b)
+{
+    const char *key;
+    json_t *v;
+    json_object_foreach((json_t *)(uintptr_t)a, key, v) if (!json_equal(v, json_object_get(b, key))) return key;
+    json_object_foreach((json_t *)(uintptr_t)b, key, v) if (!json_object_get(a, key)) return key;
+    return NULL;
+}
+
+/* Compares what was loaded with what will run. */
+static void compare(kn_run_state *s, const json_t *now, char *ret_why, size_t why_size)
+{
+    json_t *then = NULL;
+    const char *text = kn_checkpoint_meta(s->loaded, "identity"), *key = NULL;
+    if (kn_json_parse(text, strlen(text), s->dir.file, &then, NULL))
+        key = "identity";
+    else if ((key = difference(json_object_get(then, "request"), json_object_get(now, "request"))))
+        ;
+    else if (!json_equal(json_object_get(then, "files"), json_object_get(now, "files")))
+        key = "a file that it reads";
+    if (key) {
+        snprintf(ret_why, why_size, "%s is not what it was; beginning anew", key);
+        drop(s);
+    } else if ((key = difference(json_object_get(then, "machine"), json_object_get(now, "machine")))) {
+        snprintf(ret_why, why_size, "%s is not what it was: frames may differ in their last bits", key);
+    }
+    json_decref(then);
+}
+
+static json_t *identity_json(const kn_request *rq, uint64_t files, const char *device)
+{
+    char hash[20];
+    json_t *request = request_json(rq);
+    json_object_del(request, "threads");
+    snprintf(hash, sizeof hash, "%016llx", (unsigned long long)files);
+    return json_pack("{s:o?, s:s, s:{s:s, s:i, s:s}}", "request", request, "files", hash, "machine", "version",
+                     KN_VERSION, "threads", kn_parallel_threads(), "device", device);
+}
+
+int kn_run_state_identify(kn_run_state *s, const kn_request *complete, uint64_t files, const char *device,
+                          char *ret_why, size_t why_size, kn_err *err)
+{
+    json_t *now = identity_json(complete, files, device);
+    s->identity = now ? dump(now) : NULL;
+    ret_why[0] = '\0';
+    if (s->loaded && now)
+        compare(s, now, ret_why, why_size);
+    json_decref(now);
+    if (!s->identity)
+        return kn_fail(err, KN_ENOMEM, "no memory for the state of a run");
+    if (!s->loaded || kn_checkpoint_find(s->loaded, "final_latents"))
+        return 0;
+    s->first_step = (int)meta_int(s->loaded, "steps_done", 1, complete->steps - 1);
+    if (s->first_step < 0) {
+        snprintf(ret_why, why_size, "%s says no step; beginning anew", s->dir.file);
+        drop(s);
+    }
+    s->kept_step = s->first_step;
+    return 0;
+}
+
+int kn_run_first_step(const kn_run *r)
+{
+    return r->state ? r->state->first_step : 0;
+}
+
+/* The values of a saved tensor whose shape must be dims. */
+static int restore(const kn_run_state *s, const char *name, int n_dims, const int64_t *dims, float *out, kn_err *err)
+{
+    const kn_entry *e = kn_checkpoint_find(s->loaded, name);
+    bool fits = e && e->dtype == KN_F32 && e->n_dims == n_dims;
+    for (int i = 0; i < n_dims && fits; i++)
+        fits = e->dims[i] == dims[i];
+    if (!fits)
+        return kn_fail(err, KN_EFORMAT, "%s has no %s that fits this run; remove it, or do not resume", s->dir.file,
+                       name);
+    return kn_entry_to_f32(e, out, err);
+}
+
+int kn_run_restore_step(kn_run *r, kn_scheduler *scheduler, float *latents, int64_t n, kn_err *err)
+{
+    kn_run_state *s = r->state;
+    if (!kn_run_first_step(r))
+        return 0;
+    int n_state = scheduler->cls->n_state;
+    int rc = restore(s, "latents", 1, &n, latents, err);
+    if (!rc && n_state)
+        rc = restore(s, "solver", 2, (const int64_t[]){n_state, n}, scheduler->state, err);
+    if (!rc)
+        scheduler->last_order = (int)meta_int(s->loaded, "last_order", 0, scheduler->config.solver_order);
+    if (!rc && scheduler->last_order < 0)
+        rc = kn_fail(err, KN_EFORMAT, "%s says no last_order; remove it, or do not resume", s->dir.file);
+    kn_checkpoint_close(s->loaded);
+    s->loaded = NULL;
+    return rc;
+}
+
+bool kn_run_has_latents(const kn_run *r)
+{
+    return r->state && r->state->loaded && kn_checkpoint_find(r->state->loaded, "final_latents");
+}
+
+int kn_run_restore_latents(kn_run *r, int n_dims, const int64_t *dims, float *latents, kn_err *err)
+{
+    return restore(r->state, "final_latents", n_dims, dims, latents, err);
+}
+
+/* ---- what this run leaves ---- */
+
+static void save(kn_run *r, int n, const kn_save_tensor *tensors, int steps_done, int last_order)
+{
+    kn_run_state *s = r->state;
+    kn_err err = {0};
+    char done[24], order[24];
+    double begin = kn_clock_s();
+    snprintf(done, sizeof done, "%d", steps_done);
+    snprintf(order, sizeof order, "%d", last_order);
+    json_t *meta = json_pack("{s:s, s:s, s:s}", "identity", s->identity, "steps_done", done, "last_order", order);
+    int rc = meta ? kn_checkpoint_save_with(s->dir.file, n, tensors, meta, &err)
+                  : kn_fail(&err, KN_ENOMEM, "no memory to save the state of the run");
+    json_decref(meta);
+    s->last_s = kn_clock_s();
+    s->cost_s = s->last_s - begin;
+    if (!rc)
+        s->kept_step = steps_done;
+    else if (!s->failed)
+        kn_run_note(r, "this run cannot be resumed if it is interrupted: %.300s", err.msg);
+    s->failed = rc != 0;
+}
+
+static bool is_due(kn_run_state *s, size_t bytes)
+{
+    double now = kn_clock_s();
+    if (s->last_s == 0) {
+        s->last_s = now;
+        s->cost_s = guess_fixed_s + (double)bytes / guess_bytes_per_s;
+    }
+    return now - s->last_s >= TIMES_COST * s->cost_s;
+}
+
+void kn_run_keep_step(kn_run *r, const kn_scheduler *scheduler, const float *latents, int64_t n, int done, bool now)
+{
+    int n_state = scheduler->cls->n_state;
+    if (!r->state || !done || done == r->state->kept_step)
+        return;
+    if (!is_due(r->state, (size_t)n * (size_t)(n_state + 1) * sizeof(float)) && !now)
+        return;
+    kn_save_tensor t[] = {
+        {.name = "latents", .dtype = KN_F32, .n_dims = 1, .dims = {n}, .data = latents},
+        {.name = "solver", .dtype = KN_F32, .n_dims = 2, .dims = {n_state, n}, .data = scheduler->state},
+    };
+    save(r, n_state ? 2 : 1, t, done, scheduler->last_order);
+}
+
+void kn_run_keep_latents(kn_run *r, int n_dims, const int64_t *dims, const float *latents)
+{
+    kn_save_tensor t = {.name = "final_latents", .dtype = KN_F32, .n_dims = n_dims, .data = latents};
+    KN_ASSERT(n_dims <= KN_ENTRY_MAX_DIMS);
+    memcpy(t.dims, dims, (size_t)n_dims * sizeof *dims);
+    if (r->state && !r->ctx->dev->is_meta)
+        save(r, 1, &t, (int)r->rq->steps, 0);
+}

@@ -1,0 +1,75 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/dirs.h"
+#include "base/file.h"
+
+static void check_state(const char *own, const char *xdg, const char *home, const char *expected)
+{
+    const char *const names[] = {"KINORA_STATE_DIR", "XDG_STATE_HOME", "HOME"}, *const values[] = {own, xdg, home};
+    for (int i = 0; i < 3; i++)
+        if (values[i])
+            setenv(names[i], values[i], 1);
+        else
+            unsetenv(names[i]);
+    char *dir = kn_dir_state();
+    if (expected)
+        assert_string_equal(dir, expected);
+    else
+        assert_null(dir);
+    free(dir);
+}
+
+static void test_state(void **state)
+{
+    (void)state;
+    check_state("/own", "/xdg", "/home/me", "/own");
+    check_state("own", NULL, NULL, "own");
+    check_state("", "/xdg", "/home/me", "/xdg/kinora");
+    check_state(NULL, "relative", "/home/me", "/home/me/.local/state/kinora");
+    check_state(NULL, NULL, "/home/me/", "/home/me/.local/state/kinora");
+    check_state(NULL, NULL, NULL, NULL);
+}
+
+static void test_make(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/kn-test-dirs-XXXXXX", deep[128], below[132];
+    struct stat st;
+    kn_err err = {0};
+    assert_non_null(mkdtemp(dir));
+    snprintf(deep, sizeof deep, "%s/a/b//c/", dir);
+    assert_int_equal(kn_dir_make(deep, &err), 0);
+    assert_int_equal(kn_dir_make(deep, &err), 0);
+    assert_int_equal(stat(deep, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0700);
+    snprintf(deep, sizeof deep, "%s/a/b/c", dir);
+    assert_int_equal(rmdir(deep), 0);
+    FILE *f = fopen(deep, "w");
+    assert_non_null(f);
+    fclose(f);
+    assert_int_equal(kn_dir_make(deep, &err), KN_EIO);
+    assert_non_null(strstr(err.msg, "not a folder"));
+    snprintf(below, sizeof below, "%s/d", deep);
+    assert_int_equal(kn_dir_make(below, &err), KN_EIO);
+    assert_non_null(strstr(err.msg, "/a/b/c/d"));
+    assert_int_equal(unlink(deep), 0);
+    for (int i = 0; i < 3; i++) { /* b, a, and the folder itself */
+        deep[strlen(deep) - 2] = '\0';
+        assert_int_equal(rmdir(i < 2 ? deep : dir), 0);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_state), cmocka_unit_test(test_make)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
