@@ -15,15 +15,25 @@ static const char *env_dir(const char *name, bool absolute)
     return v && *v && (!absolute || *v == '/') ? v : NULL;
 }
 
-char *kn_dir_state(void)
+static char *find_dir(const char *own_name, const char *xdg_name, const char *below_home)
 {
-    const char *own = env_dir("KINORA_STATE_DIR", false), *xdg = env_dir("XDG_STATE_HOME", true),
+    const char *own = env_dir(own_name, false), *xdg = env_dir(xdg_name, true),
                *home = env_dir("HOME", false);
     if (own)
         return kn_strdup(own);
     if (xdg)
         return kn_path_join(xdg, "kinora");
-    return home ? kn_path_join(home, ".local/state/kinora") : NULL;
+    return home ? kn_path_join(home, below_home) : NULL;
+}
+
+char *kn_dir_state(void)
+{
+    return find_dir("KINORA_STATE_DIR", "XDG_STATE_HOME", ".local/state/kinora");
+}
+
+char *kn_dir_cache(void)
+{
+    return find_dir("KINORA_CACHE_DIR", "XDG_CACHE_HOME", ".cache/kinora");
 }
 
 int kn_dir_make(const char *path, kn_err *err)

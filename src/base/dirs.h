@@ -8,6 +8,10 @@
  * ~/.local/state/kinora. Heap; NULL without a home or memory. The folder need not exist. */
 char *kn_dir_state(void);
 
+/* What can be made again, and is kept to save time: KINORA_CACHE_DIR, else $XDG_CACHE_HOME/kinora, else
+ * ~/.cache/kinora. As kn_dir_state. */
+char *kn_dir_cache(void);
+
 /* Makes a folder and its parents, for the user alone (0700), where they are missing. */
 int kn_dir_make(const char *path, kn_err *err);
 

@@ -35,6 +35,8 @@
 #define KN_LIMIT_REFERENCES 16
 /* Interrupted runs that can be resumed: the oldest go. One holds about 120 MB at 1280 x 720 x 81. */
 #define KN_LIMIT_RUN_STATES 32
+/* Text states kept on disk: one prompt of Wan's encoder has 0.5 to 16 MB, so hundreds of prompts. */
+#define KN_LIMIT_TEXT_CACHE_BYTES (1ull << 30)
 /* Threads: above this the partition tables of the kernels would need heap memory. */
 #define KN_LIMIT_THREADS 256
 

@@ -79,7 +79,7 @@ static int run(bench *b, void *model, kn_err *err)
     kn_run r;
     listener l = {0};
     kn_progress_init(&l.progress, false);
-    int rc = kn_plan_make(b->desc, model, &b->rq, b->dev, NULL, &b->plan, err);
+    int rc = kn_plan_make(b->desc, model, &b->rq, b->dev, NULL, NULL, &b->plan, err);
     if (!rc)
         rc = kn_ctx_init(&ctx, b->dev, kn_activation_dtype(b->plan.dtype), 0, err);
     if (rc)

@@ -102,18 +102,20 @@ int kn_cmd_generate(int argc, char **argv)
         kn_progress progress;
         kn_progress_init(&progress, json);
         catch_signals();
-        char *state_dir = kn_dir_state();
+        char *state_dir = kn_dir_state(), *cache_dir = kn_dir_cache();
         kn_generate_opts opts = {.event = kn_progress_event,
                                  .event_ud = &progress,
                                  .cancel = &cancelled,
                                  .encoder = encoder,
                                  .model_path = path,
+                                 .cache_dir = cache_dir,
                                  .state_dir = state_dir,
                                  .resume = resume};
         kn_result result;
         rc = kn_generate(desc, &rq, &opts, &result, &err);
         kn_progress_clear(&progress);
         free(state_dir);
+        free(cache_dir);
         if (!rc) {
             print_result(desc, &result, json);
             kn_result_done(&result);

@@ -1,6 +1,7 @@
 /* kinora plan */
 #include <stdlib.h>
 
+#include "base/dirs.h"
 #include "cli/cli.h"
 
 static double gflop(const kn_stats *s)
@@ -53,13 +54,12 @@ static int plan(const kn_request *given, bool json, kn_err *err)
     kn_request rq;
     kn_device *dev = NULL;
     void *model = NULL;
-    char *path = NULL;
+    char *path = NULL, *cache_dir = kn_dir_cache();
     kn_plan p;
     kn_rates rates;
     int rc = kn_request_copy(given, &rq, err);
-    if (rc)
-        return rc;
-    rc = kn_model_find(rq.model, &desc, &path, err);
+    if (!rc)
+        rc = kn_model_find(rq.model, &desc, &path, err);
     if (!rc)
         rc = kn_model_open(desc, path, &rq, print_note, NULL, &model, err);
     if (rq.seed == KN_UNSET_INT)
@@ -70,7 +70,7 @@ static int plan(const kn_request *given, bool json, kn_err *err)
     if (!rc)
         rc = kn_rates_measure(dev, kn_request_dtype(&rq, dev), &rates, err);
     if (!rc)
-        rc = kn_plan_make(desc, model, &rq, dev, &rates, &p, err);
+        rc = kn_plan_make(desc, model, &rq, dev, &rates, cache_dir, &p, err);
     if (!rc && json)
         print_json(&rq, &p);
     else if (!rc)
@@ -80,6 +80,7 @@ static int plan(const kn_request *given, bool json, kn_err *err)
     kn_device_close(dev);
     kn_request_done(&rq);
     free(path);
+    free(cache_dir);
     return rc;
 }
 

@@ -25,7 +25,6 @@ static uint64_t add_path(uint64_t h, const char *path)
     enum { MAX_DEPTH = 8 };
     char *const paths[] = {(char *)(uintptr_t)path, NULL};
     size_t root = strlen(path);
-    h = kn_fnv1a(h, path, root + 1);
     FTS *fts = fts_open(paths, FTS_LOGICAL | FTS_NOCHDIR, by_name);
     for (FTSENT *e; fts && (e = fts_read(fts));) {
         if (e->fts_info == FTS_F)
@@ -36,6 +35,11 @@ static uint64_t add_path(uint64_t h, const char *path)
     if (fts)
         fts_close(fts);
     return h;
+}
+
+uint64_t kn_fingerprint_path(const char *path)
+{
+    return add_path(KN_FNV1A_BEGIN, path);
 }
 
 static bool is_written(const kn_param *p)

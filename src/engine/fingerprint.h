@@ -8,4 +8,7 @@
  * read. model_path: where rq->model lies; NULL = rq->model says it. What does not exist has a value of its own. */
 uint64_t kn_fingerprint_files(const kn_request *rq, const char *model_path);
 
+/* The same of one file or folder, wherever it lies. */
+uint64_t kn_fingerprint_path(const char *path);
+
 #endif

@@ -210,7 +210,7 @@ static int run_model(const kn_model_desc *desc, void *model, kn_device *dev, con
     kn_ctx ctx = {0};
     kn_run run = {0};
     output out = {0};
-    int rc = kn_plan_make(desc, model, &res->request, dev, NULL, &res->plan, err);
+    int rc = kn_plan_make(desc, model, &res->request, dev, NULL, opts->cache_dir, &res->plan, err);
     if (!rc)
         rc = check_memory(&res->plan, err);
     if (!rc)
@@ -228,6 +228,7 @@ static int run_model(const kn_model_desc *desc, void *model, kn_device *dev, con
     run.event_ud = opts->event_ud;
     run.pictures = take_pictures;
     run.pictures_ud = &out;
+    run.cache_dir = opts->cache_dir;
     run.state = state;
     if (out.sink && *kn_sink_note(out.sink))
         kn_run_note(&run, "%s", kn_sink_note(out.sink));

@@ -10,6 +10,7 @@ typedef struct kn_generate_opts {
     const atomic_bool *cancel; /* may be NULL */
     const char *encoder;       /* NULL = choose */
     const char *model_path;    /* where rq->model lies (kn_model_find); NULL = rq->model says it */
+    const char *cache_dir;     /* of what can be made again (kn_dir_cache); NULL = nothing is kept */
     const char *state_dir; /* where an interrupted run leaves what it has (kn_dir_state); NULL = nowhere */
     bool resume;           /* go on where the last run of the same request stopped */
 } kn_generate_opts;

@@ -26,7 +26,7 @@ double kn_rates_seconds(const kn_rates *rates, const kn_stats *stats)
 }
 
 int kn_plan_make(const kn_model_desc *desc, void *model, const kn_request *rq, kn_device *dev,
-                 const kn_rates *rates, kn_plan *ret, kn_err *err)
+                 const kn_rates *rates, const char *cache_dir, kn_plan *ret, kn_err *err)
 {
     kn_device *meta = NULL;
     kn_ctx ctx = {0};
@@ -39,6 +39,7 @@ int kn_plan_make(const kn_model_desc *desc, void *model, const kn_request *rq, k
     if (rc)
         goto out;
     kn_run_init(&run, &ctx, rq);
+    run.cache_dir = cache_dir;
     rc = desc->generate(model, &run, err);
     if (rc)
         goto out;

@@ -23,9 +23,9 @@ typedef struct kn_plan {
     size_t mem_total_bytes; /* of the device */
 } kn_plan;
 
-/* rq must be prepared. rates NULL: no times are estimated. */
+/* rq must be prepared. rates NULL: no times are estimated. cache_dir: as the run will have it; NULL: none. */
 int kn_plan_make(const kn_model_desc *desc, void *model, const kn_request *rq, kn_device *dev,
-                 const kn_rates *rates, kn_plan *ret, kn_err *err);
+                 const kn_rates *rates, const char *cache_dir, kn_plan *ret, kn_err *err);
 json_t *kn_plan_to_json(const kn_plan *p);
 
 /* The computation type a request names, or the device's best when it names none. */

@@ -68,6 +68,8 @@ typedef struct kn_run {
     void *pictures_ud;
     kn_trace_fn trace; /* may be NULL */
     void *trace_ud;
+    const char
+        *cache_dir; /* of what can be made again (engine/text_cache.h); borrowed; NULL: nothing is kept */
     struct kn_run_state *state; /* what is kept to be resumed (engine/run_state.h); borrowed; NULL: nothing */
 
     kn_span spans[KN_MAX_SPANS];

@@ -130,7 +130,8 @@ static const char *difference(const json_t *a, const json_t *b)
 {
     const char *key;
     json_t *v;
-    json_object_foreach((json_t *)(uintptr_t)a, key, v) if (!json_equal(v, json_object_get(b, key))) return key;
+    json_object_foreach((json_t *)(uintptr_t)a, key,
+                        v) if (!json_equal(v, json_object_get(b, key))) return key;
     json_object_foreach((json_t *)(uintptr_t)b, key, v) if (!json_object_get(a, key)) return key;
     return NULL;
 }
@@ -161,8 +162,8 @@ static json_t *identity_json(const kn_request *rq, uint64_t files, const char *d
     json_t *request = request_json(rq);
     json_object_del(request, "threads");
     snprintf(hash, sizeof hash, "%016llx", (unsigned long long)files);
-    return json_pack("{s:o?, s:s, s:{s:s, s:i, s:s}}", "request", request, "files", hash, "machine", "version",
-                     KN_VERSION, "threads", kn_parallel_threads(), "device", device);
+    return json_pack("{s:o?, s:s, s:{s:s, s:i, s:s}}", "request", request, "files", hash, "machine",
+                     "version", KN_VERSION, "threads", kn_parallel_threads(), "device", device);
 }
 
 int kn_run_state_identify(kn_run_state *s, const kn_request *complete, uint64_t files, const char *device,
@@ -193,15 +194,16 @@ int kn_run_first_step(const kn_run *r)
 }
 
 /* The values of a saved tensor whose shape must be dims. */
-static int restore(const kn_run_state *s, const char *name, int n_dims, const int64_t *dims, float *out, kn_err *err)
+static int restore(const kn_run_state *s, const char *name, int n_dims, const int64_t *dims, float *out,
+                   kn_err *err)
 {
     const kn_entry *e = kn_checkpoint_find(s->loaded, name);
     bool fits = e && e->dtype == KN_F32 && e->n_dims == n_dims;
     for (int i = 0; i < n_dims && fits; i++)
         fits = e->dims[i] == dims[i];
     if (!fits)
-        return kn_fail(err, KN_EFORMAT, "%s has no %s that fits this run; remove it, or do not resume", s->dir.file,
-                       name);
+        return kn_fail(err, KN_EFORMAT, "%s has no %s that fits this run; remove it, or do not resume",
+                       s->dir.file, name);
     return kn_entry_to_f32(e, out, err);
 }
 
@@ -243,7 +245,8 @@ static void save(kn_run *r, int n, const kn_save_tensor *tensors, int steps_done
     double begin = kn_clock_s();
     snprintf(done, sizeof done, "%d", steps_done);
     snprintf(order, sizeof order, "%d", last_order);
-    json_t *meta = json_pack("{s:s, s:s, s:s}", "identity", s->identity, "steps_done", done, "last_order", order);
+    json_t *meta =
+        json_pack("{s:s, s:s, s:s}", "identity", s->identity, "steps_done", done, "last_order", order);
     int rc = meta ? kn_checkpoint_save_with(s->dir.file, n, tensors, meta, &err)
                   : kn_fail(&err, KN_ENOMEM, "no memory to save the state of the run");
     json_decref(meta);
@@ -266,7 +269,8 @@ static bool is_due(kn_run_state *s, size_t bytes)
     return now - s->last_s >= TIMES_COST * s->cost_s;
 }
 
-void kn_run_keep_step(kn_run *r, const kn_scheduler *scheduler, const float *latents, int64_t n, int done, bool now)
+void kn_run_keep_step(kn_run *r, const kn_scheduler *scheduler, const float *latents, int64_t n, int done,
+                      bool now)
 {
     int n_state = scheduler->cls->n_state;
     if (!r->state || !done || done == r->state->kept_step)

@@ -32,7 +32,8 @@ int kn_run_first_step(const kn_run *r);
 /* Puts latents [n] and solver where the interrupted run was; leaves them alone if there was none. */
 int kn_run_restore_step(kn_run *r, kn_scheduler *scheduler, float *latents, int64_t n, kn_err *err);
 /* `done` steps are done. Saves if enough time has passed that saving costs less than a hundredth of it, or if `now`. */
-void kn_run_keep_step(kn_run *r, const kn_scheduler *scheduler, const float *latents, int64_t n, int done, bool now);
+void kn_run_keep_step(kn_run *r, const kn_scheduler *scheduler, const float *latents, int64_t n, int done,
+                      bool now);
 
 /* True if an interrupted run had finished sampling: what comes before decoding need not be done. */
 bool kn_run_has_latents(const kn_run *r);

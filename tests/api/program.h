@@ -37,7 +37,7 @@ typedef struct outcome {
 
 /* What a test file's programs run in: an own folder, their working directory. */
 typedef struct place {
-    char dir[PATH_BYTES], state[PATH_BYTES + 8], paths[N_PATHS][PATH_BYTES];
+    char dir[PATH_BYTES], state[PATH_BYTES + 8], cache[PATH_BYTES + 8], paths[N_PATHS][PATH_BYTES];
     int n_paths;
 } place;
 
@@ -62,6 +62,8 @@ static inline int place_make(void **state)
     }
     snprintf(p->state, sizeof p->state, "%s/state", p->dir);
     setenv("KINORA_STATE_DIR", p->state, 1);
+    snprintf(p->cache, sizeof p->cache, "%s/cache", p->dir);
+    setenv("KINORA_CACHE_DIR", p->cache, 1);
     *state = p;
     return 0;
 }

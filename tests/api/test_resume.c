@@ -169,7 +169,8 @@ static void test_output_lost(void **state)
 static void test_nothing_to_resume(void **state)
 {
     (void)state;
-    outcome o = run("generate", "--model", "testsrc", "--prompt", "bars", "--json", "-o", "bars.mp4", "--resume");
+    outcome o =
+        run("generate", "--model", "testsrc", "--prompt", "bars", "--json", "-o", "bars.mp4", "--resume");
     must_succeed(&o);
     assert_says(&o, "nothing to resume");
     outcome_done(&o);

@@ -14,7 +14,8 @@
 
 static void check_state(const char *own, const char *xdg, const char *home, const char *expected)
 {
-    const char *const names[] = {"KINORA_STATE_DIR", "XDG_STATE_HOME", "HOME"}, *const values[] = {own, xdg, home};
+    const char *const names[] = {"KINORA_STATE_DIR", "XDG_STATE_HOME", "HOME"}, *const values[] = {own, xdg,
+                                                                                                   home};
     for (int i = 0; i < 3; i++)
         if (values[i])
             setenv(names[i], values[i], 1);
@@ -37,6 +38,25 @@ static void test_state(void **state)
     check_state(NULL, "relative", "/home/me", "/home/me/.local/state/kinora");
     check_state(NULL, NULL, "/home/me/", "/home/me/.local/state/kinora");
     check_state(NULL, NULL, NULL, NULL);
+}
+
+static void test_cache(void **state)
+{
+    (void)state;
+    setenv("KINORA_CACHE_DIR", "/own", 1);
+    setenv("XDG_CACHE_HOME", "/xdg", 1);
+    setenv("HOME", "/home/me", 1);
+    const char *const expected[] = {"/own", "/xdg/kinora", "/home/me/.cache/kinora"}, *const last[] = {
+                                                                                          "KINORA_CACHE_DIR",
+                                                                                          "XDG_CACHE_HOME",
+                                                                                          "HOME"};
+    for (int i = 0; i < 3; i++) {
+        char *dir = kn_dir_cache();
+        assert_string_equal(dir, expected[i]);
+        free(dir);
+        unsetenv(last[i]);
+    }
+    assert_null(kn_dir_cache());
 }
 
 static void test_make(void **state)
@@ -70,6 +90,7 @@ static void test_make(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_state), cmocka_unit_test(test_make)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_state), cmocka_unit_test(test_cache),
+                                       cmocka_unit_test(test_make)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -161,7 +161,7 @@ static void plan_random(const kn_model_desc *desc, const char *config)
         set(&rq, "image", FIXTURE("wan21-i2v/image.png"));
     if (desc->open_random(config, false, &model, &err) || desc->prepare(model, &rq, NULL, NULL, &err) ||
         kn_cpu_device_open(&(kn_cpu_options){.n_threads = 1}, &dev, &err) ||
-        kn_plan_make(desc, model, &rq, dev, NULL, &p, &err))
+        kn_plan_make(desc, model, &rq, dev, NULL, NULL, &p, &err))
         fail_msg("%s: %s", config, err.msg);
     assert_true(p.peak_bytes > 0);
     desc->close(model);

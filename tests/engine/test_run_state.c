@@ -190,7 +190,8 @@ static void test_what_differs(void **state)
     for (int i = 0; i < 3; i++) {
         must(kn_run_state_open(f->dir, &f->asked, &f->run.state, &err), &err);
         must(kn_run_state_load(f->run.state, &f->asked, &err), &err);
-        must(kn_run_state_identify(f->run.state, &f->asked, cases[i].files, cases[i].device, why, sizeof why, &err),
+        must(kn_run_state_identify(f->run.state, &f->asked, cases[i].files, cases[i].device, why, sizeof why,
+                                   &err),
              &err);
         assert_string_equal(why, cases[i].says);
         assert_int_equal(kn_run_first_step(&f->run), cases[i].first);

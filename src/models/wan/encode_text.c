@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "engine/text_cache.h"
 #include "models/wan/pipeline.h"
 #include "text/clean.h"
 
@@ -67,13 +68,33 @@ static int run_text_encoder(kn_wan_model *m, kn_run *r, const kn_t5_seq *seqs, i
     return rc;
 }
 
+static int encode_or_recall(kn_wan_model *m, kn_run *r, const kn_t5_seq *seqs, int n_seqs,
+                            kn_wan_states *const *out, kn_err *err)
+{
+    kn_text_cache_seq kept[2];
+    for (int i = 0; i < n_seqs; i++)
+        kept[i] = (kn_text_cache_seq){.ids = seqs[i].ids, .n_ids = seqs[i].n, .rows = out[i]->rows};
+    bool usable = m->tokenizer != NULL; /* random weights lie nowhere */
+    int rc = 0;
+    if (usable && kn_text_cache_get(r, m->text_ck, n_seqs, kept, m->text.d_model)) {
+        kn_phase_begin(r, KN_PHASE_ENCODE, "text, known from an earlier run", 0);
+        kn_phase_end(r);
+        return 0;
+    }
+    kn_phase_begin(r, KN_PHASE_ENCODE, "text", m->text.n_layers);
+    rc = run_text_encoder(m, r, seqs, n_seqs, out, err);
+    kn_phase_end(r);
+    if (!rc && usable)
+        kn_text_cache_put(r, m->text_ck, n_seqs, kept, m->text.d_model);
+    return rc;
+}
+
 int kn_wan_encode_text(kn_wan_model *m, kn_run *r, bool with_negative, kn_wan_text *ret, kn_err *err)
 {
     const kn_request *rq = r->rq;
     int64_t max = rq->max_sequence_length;
     tokens prompt = {0}, negative = {0};
     kn_wan_text text = {.dim = m->text.d_model};
-    kn_phase_begin(r, KN_PHASE_ENCODE, "text", m->text.n_layers);
     int rc = tokenize(m, rq->prompt, max, &prompt, err);
     if (!rc && with_negative)
         rc = tokenize(m, rq->negative_prompt, max, &negative, err);
@@ -84,9 +105,8 @@ int kn_wan_encode_text(kn_wan_model *m, kn_run *r, bool with_negative, kn_wan_te
     if (!rc) {
         kn_t5_seq seqs[2] = {{.ids = prompt.ids, .n = prompt.n}, {.ids = negative.ids, .n = negative.n}};
         kn_wan_states *const out[2] = {&text.prompt, &text.negative};
-        rc = run_text_encoder(m, r, seqs, with_negative ? 2 : 1, out, err);
+        rc = encode_or_recall(m, r, seqs, with_negative ? 2 : 1, out, err);
     }
-    kn_phase_end(r);
     free(prompt.ids);
     free(negative.ids);
     if (rc)
