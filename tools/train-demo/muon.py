@@ -23,11 +23,22 @@ class Muon(torch.optim.Optimizer):
         matrices = [p for n, p in named if is_matrix(n, p)]
         others = [p for n, p in named if not is_matrix(n, p)]
         super().__init__([dict(params=matrices, muon=True), dict(params=others, muon=False)],
-                         dict(lr=lr, momentum=momentum, betas=betas, weight_decay=weight_decay))
+                         dict(lr=lr, momentum=momentum, betas=betas, weight_decay=weight_decay, step=0))
+        for p in matrices:
+            self.state[p]["momentum"] = torch.zeros_like(p)
+        for p in others:
+            self.state[p].update(m=torch.zeros_like(p), v=torch.zeros_like(p))
+
+    def share_memory(self):
+        """Lets forked processes step parameters of their own, those that have a gradient there, and one of them save all."""
+        for state in self.state.values():
+            for tensor in state.values():
+                tensor.share_memory_()
 
     @torch.no_grad()
     def step(self):
         for group in self.param_groups:
+            group["step"] += 1
             (self.step_muon if group["muon"] else self.step_adam)(group)
 
     def step_muon(self, group):
@@ -35,7 +46,7 @@ class Muon(torch.optim.Optimizer):
         for p in group["params"]:
             if p.grad is None:
                 continue
-            m = self.state[p].setdefault("momentum", torch.zeros_like(p))
+            m = self.state[p]["momentum"]
             m.lerp_(p.grad, 1 - group["momentum"])
             by_shape.setdefault(p.shape, []).append((p, p.grad.lerp(m, group["momentum"])))
         for shape, items in by_shape.items():
@@ -47,14 +58,11 @@ class Muon(torch.optim.Optimizer):
 
     def step_adam(self, group):
         beta1, beta2 = group["betas"]
+        bias = (1 - beta2 ** group["step"]) ** 0.5 / (1 - beta1 ** group["step"])
         for p in group["params"]:
             if p.grad is None:
                 continue
             s = self.state[p]
-            if not s:
-                s.update(step=0, m=torch.zeros_like(p), v=torch.zeros_like(p))
-            s["step"] += 1
             s["m"].lerp_(p.grad, 1 - beta1)
             s["v"].lerp_(p.grad * p.grad, 1 - beta2)
-            bias = (1 - beta2 ** s["step"]) ** 0.5 / (1 - beta1 ** s["step"])
             p.addcdiv_(s["m"], s["v"].sqrt().add_(1e-8), value=-group["lr"] * bias)

@@ -22,11 +22,12 @@ clips train 200 20000 0
 [ -e "$work/text.pt" ] || python3 "$here/train_text.py" "$work/train.jsonl" "$work"
 python3 "$here/train_vae.py" "$work/vae.rgb" "$work"
 [ -e "$work/encoded.done" ] || {
-    python3 "$here/encode.py" "$work/train.rgb" "$work" 0 2 8000 &
+    python3 "$here/encode.py" "$work/train.rgb" "$work" 0 2 20000 &
     first=$!
-    python3 "$here/encode.py" "$work/train.rgb" "$work" 1 2 8000
+    python3 "$here/encode.py" "$work/train.rgb" "$work" 1 2 20000
     wait "$first"
     touch "$work/encoded.done"
 }
 python3 "$here/train_transformer.py" "$work" "$work/train.jsonl"
+python3 "$here/refine_decoder.py" "$work/vae.rgb" "$work"
 python3 "$here/export.py" "$work" "$out"

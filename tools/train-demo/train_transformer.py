@@ -19,7 +19,7 @@ from muon import Muon
 from text import Umt5, batch_ids, context
 from transformer import WanTransformer
 
-STEPS, BATCH, PEAK_LR, SHIFT, DROP = 3600, 32, 2e-3, 2.5, 0.1
+STEPS, BATCH, PEAK_LR, SHIFT, DROP = 17000, 32, 2e-3, 2.5, 0.1
 LATENTS, TEXT_ROWS = (16, 5, 12, 12), 32
 CONFIG = dict(num_attention_heads=6, attention_head_dim=32, in_channels=16, out_channels=16, text_dim=128, freq_dim=128,
               ffn_dim=640, num_layers=6, cross_attn_norm=True, eps=1e-6, image_dim=None, added_kv_proj_dim=None,
@@ -58,36 +58,109 @@ class Data:
         self.mean, self.std = z.mean(dim=(0, 2, 3, 4)), z.std(dim=(0, 2, 3, 4))
         shape = (1, -1, 1, 1, 1)
         self.latents = ((z - self.mean.view(shape)) / self.std.view(shape)).bfloat16()
-        self.captions = [json.loads(line)["caption"] for line in open(scenes)]
+        scenes = [json.loads(line) for line in open(scenes)][:len(self.latents)]
+        self.captions = [s["caption"] for s in scenes]
+        two = [i for i, s in enumerate(scenes) if len(s["objects"]) > 1]  # harder, so drawn twice as often
+        self.rows = np.concatenate([np.arange(len(scenes)), two]).astype(np.int64)
         self.tokenizer = tokenizer
 
     def batch(self, step):
         rng = np.random.default_rng([11, step])
-        rows = rng.integers(len(self.latents), size=BATCH)
+        rows = self.rows[rng.integers(len(self.rows), size=BATCH)]
         captions = ["" if rng.random() < DROP else self.captions[i] for i in rows]
         u = (np.arange(BATCH) + rng.random(BATCH)) / BATCH  # stratified
         sigma = SHIFT * u / (1 + (SHIFT - 1) * u)
+        middle = rng.random(BATCH) < 0.5  # where what the caption says is decided
+        sigma = np.where(middle, 1 / (1 + np.exp(-rng.normal(1.3, 1.0, BATCH))), sigma)
         image = rng.permutation(BATCH) < BATCH // 2
         ids, lengths = batch_ids(self.tokenizer, captions, TEXT_ROWS)
         return (self.latents[torch.from_numpy(rows)].float(), ids, lengths,
                 torch.from_numpy(sigma).float(), torch.from_numpy(image))
 
 
-def losses(dit, text, latents, ids, lengths, sigma, image):
-    noise = torch.randn_like(latents)
+def losses(dit, text, latents, ids, lengths, sigma, image, part):
+    """The share of the batch's mean loss that its rows in the slice `part` have."""
     per_frame = sigma[:, None].repeat(1, LATENTS[1])
     per_frame[image, 0] = 0
+    n_wanted = (per_frame > 0).sum() * LATENTS[0] * LATENTS[2] * LATENTS[3]
+    latents, ids, lengths, per_frame = (x[part] for x in (latents, ids, lengths, per_frame))
+    noise = torch.randn_like(latents)
     s = per_frame[:, None, :, None, None]
     x = (1 - s) * latents + s * noise
     with torch.autocast("cpu", dtype=torch.bfloat16):
         states, bias = context(text(ids, lengths), lengths)
     v = dit(x.bfloat16(), 1000 * per_frame, states.bfloat16(), bias).float()
-    wanted = (per_frame > 0).float()[:, None, :, None, None]
-    return (((v - (noise - latents)) ** 2) * wanted).sum() / (wanted.sum() * LATENTS[0] * LATENTS[2] * LATENTS[3])
+    return (((v - (noise - latents)) ** 2) * (s > 0)).sum() / n_wanted
+
+
+class Worker:
+    """One of several processes of one thread: each computes the gradients of its rows of the batch and steps its share of the
+    parameters, which, like the gradients and the optimizer's state, lie in memory that all of them see."""
+
+    def __init__(self, rank, barrier, gradients, both, optimizer, ema):
+        self.rank, self.barrier, self.gradients, self.optimizer = rank, barrier, gradients, optimizer
+        self.dit, self.text, self.ema = both["dit"], both["text"], ema
+        self.half = copy.deepcopy(self.dit).bfloat16()  # computes; the float32 weights are what is trained
+        self.compute = torch.compile(self.half, dynamic=False) if os.environ.get("COMPILE") else self.half
+        self.names, self.params = zip(*both.named_parameters())
+        order = sorted(range(len(self.params)), key=lambda i: tuple(self.params[i].shape))
+        self.mine = order[rank::len(gradients)]
+
+    def step(self, batch, step, steps):
+        """Returns this worker's share of the loss."""
+        workers = len(self.gradients)
+        torch.manual_seed(1000003 + step * workers + self.rank)
+        with torch.no_grad():
+            torch._foreach_copy_(list(self.half.parameters()), list(self.dit.parameters()))
+        self.half.zero_grad(set_to_none=True), self.text.zero_grad(set_to_none=True)
+        loss = losses(self.compute, self.text, *batch, slice(self.rank, None, workers))
+        loss.backward()
+        with torch.no_grad():
+            grads = [p.grad for p in (*self.half.parameters(), *self.text.parameters())]
+            torch.cat([g.flatten().float() for g in grads], out=self.gradients[self.rank])
+            self.barrier.wait()
+            self.update(sum(self.gradients), step, steps)
+        self.barrier.wait()
+        return loss.item()
+
+    def update(self, gradient, step, steps):
+        gradient *= min(1.0, 1.0 / (gradient.norm().item() + 1e-6))
+        pieces = gradient.split([p.numel() for p in self.params])
+        for p in self.params:
+            p.grad = None
+        for i in self.mine:
+            self.params[i].grad = pieces[i].view_as(self.params[i])
+        for g in self.optimizer.param_groups:
+            g["lr"] = learning_rate(step, steps) * (1 if g["muon"] else 0.5)
+        self.optimizer.step()
+        for p in self.params:
+            p.grad = None
+        torch._foreach_lerp_([self.ema[self.names[i]] for i in self.mine], [self.params[i] for i in self.mine],
+                             1 - min(0.998, (step + 1) / (step + 11)))
+
+
+def run(worker, data, state, step, steps, minutes):
+    begin, mean = time.time(), None
+    while step < steps and time.time() - begin < minutes * 60:
+        loss = worker.step(data.batch(step), step, steps) * len(worker.gradients)
+        step += 1
+        mean = loss if mean is None else 0.98 * mean + 0.02 * loss
+        if worker.rank == 0 and step % 20 == 0:
+            print(f"step {step} loss {mean:.4f} {(time.time() - begin) / 60:.1f} min", flush=True)
+        if worker.rank == 0 and (step % 200 == 0 or step == steps):
+            save(worker, data, state, step)
+
+
+def save(worker, data, state, step):
+    both = torch.nn.ModuleDict(dict(dit=worker.dit, text=worker.text))
+    torch.save(dict(model=both.state_dict(), optimizer=worker.optimizer.state_dict(), ema=worker.ema, step=step, config=CONFIG,
+                    latents_mean=data.mean.tolist(), latents_std=data.std.tolist(), text_config=worker.text.config),
+               state + ".new")
+    os.replace(state + ".new", state)
 
 
 def main(work, scenes, minutes):
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     torch.manual_seed(3)
     s = torch.load(f"{work}/text.pt")
     text, dit = Umt5(s["config"]), WanTransformer(CONFIG)
@@ -103,34 +176,17 @@ def main(work, scenes, minutes):
         s = torch.load(state)
         both.load_state_dict(s["model"]), optimizer.load_state_dict(s["optimizer"])
         ema, step = s["ema"], s["step"]
-    half = copy.deepcopy(dit).bfloat16()  # computes; the float32 weights are what is trained
     data = Data(work, scenes, Tokenizer.from_file(f"{work}/tokenizer.json"))
-    steps = int(os.environ.get("STEPS", STEPS))
-    begin, mean = time.time(), None
-    while step < steps and time.time() - begin < minutes * 60:
-        torch.manual_seed(1000003 + step)
-        for g in optimizer.param_groups:
-            g["lr"] = learning_rate(step, steps) * (1 if g["muon"] else 0.5)
-        with torch.no_grad():
-            torch._foreach_copy_(list(half.parameters()), list(dit.parameters()))
-        loss = losses(half, text, *data.batch(step))
-        both.zero_grad(set_to_none=True), half.zero_grad(set_to_none=True)
-        loss.backward()
-        for p, h in zip(dit.parameters(), half.parameters()):
-            p.grad = h.grad.float()
-        torch.nn.utils.clip_grad_norm_(both.parameters(), 1.0)
-        optimizer.step()
-        step += 1
-        with torch.no_grad():
-            torch._foreach_lerp_(list(ema.values()), list(both.state_dict().values()), 1 - min(0.998, step / (step + 10)))
-        mean = loss.item() if mean is None else 0.98 * mean + 0.02 * loss.item()
-        if step % 20 == 0:
-            print(f"step {step} loss {mean:.4f} {(time.time() - begin) / 60:.1f} min", flush=True)
-        if step % 200 == 0 or step == steps:
-            torch.save(dict(model=both.state_dict(), optimizer=optimizer.state_dict(), ema=ema, step=step,
-                            config=CONFIG, latents_mean=data.mean.tolist(),
-                            latents_std=data.std.tolist(), text_config=text.config), state + ".new")
-            os.replace(state + ".new", state)
+    for tensor in ema.values():
+        tensor.share_memory_()
+    both.share_memory(), optimizer.share_memory()
+    workers = int(os.environ.get("WORKERS", os.cpu_count()))
+    gradients = [torch.zeros(sum(p.numel() for p in both.parameters())).share_memory_() for _ in range(workers)]
+    fork = torch.multiprocessing.get_context("fork")
+    barrier = fork.Barrier(workers, timeout=600)
+    torch.multiprocessing.start_processes(
+        lambda rank: run(Worker(rank, barrier, gradients, both, optimizer, ema), data, state, step,
+                         int(os.environ.get("STEPS", STEPS)), minutes), nprocs=workers, start_method="fork")
 
 
 if __name__ == "__main__":
