@@ -33,7 +33,8 @@ static char *make_key(const kn_run *r, const kn_checkpoint *encoder, int n, cons
     json_t *ids = json_array();
     for (int i = 0; i < n; i++)
         json_array_append_new(ids, ids_json(&seqs[i]));
-    snprintf(files, sizeof files, "%016llx", (unsigned long long)kn_fingerprint_path(kn_checkpoint_path(encoder)));
+    snprintf(files, sizeof files, "%016llx",
+             (unsigned long long)kn_fingerprint_path(kn_checkpoint_path(encoder)));
     json_t *o = json_pack("{s:s, s:o?, s:s, s:s, s:i, s:s}", "encoder", files, "ids", ids, "dtype",
                           kn_dtype_name(r->ctx->act), "device", r->ctx->dev->description, "threads",
                           kn_parallel_threads(), "version", KN_VERSION);
@@ -49,7 +50,8 @@ static char *folder_of(const kn_run *r)
 
 static char *path_of(const char *folder, const char *key)
 {
-    return kn_asprintf("%s/%016llx" SUFFIX, folder, (unsigned long long)kn_fnv1a(KN_FNV1A_BEGIN, key, strlen(key)));
+    return kn_asprintf("%s/%016llx" SUFFIX, folder,
+                       (unsigned long long)kn_fnv1a(KN_FNV1A_BEGIN, key, strlen(key)));
 }
 
 static const char *rows_name(char buf[16], int i)
@@ -71,7 +73,8 @@ static bool is_ours(kn_checkpoint *ck, const char *key, int n, const kn_text_cac
     return ok;
 }
 
-bool kn_text_cache_get(kn_run *r, const kn_checkpoint *encoder, int n, const kn_text_cache_seq *seqs, int64_t dim)
+bool kn_text_cache_get(kn_run *r, const kn_checkpoint *encoder, int n, const kn_text_cache_seq *seqs,
+                       int64_t dim)
 {
     if (!r->cache_dir)
         return false;
@@ -127,7 +130,8 @@ static void prune(const char *folder)
     }
 }
 
-void kn_text_cache_put(kn_run *r, const kn_checkpoint *encoder, int n, const kn_text_cache_seq *seqs, int64_t dim)
+void kn_text_cache_put(kn_run *r, const kn_checkpoint *encoder, int n, const kn_text_cache_seq *seqs,
+                       int64_t dim)
 {
     enum { MAX_SEQS = 8 };
     kn_save_tensor t[MAX_SEQS] = {0};

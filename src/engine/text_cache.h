@@ -16,9 +16,11 @@ typedef struct kn_text_cache_seq {
 
 /* Fills the rows of all sequences and returns true if the cache of the run has them. On `meta`, whether it has; rows are
  * left alone. A run without a cache has nothing. */
-bool kn_text_cache_get(kn_run *r, const kn_checkpoint *encoder, int n, const kn_text_cache_seq *seqs, int64_t dim);
+bool kn_text_cache_get(kn_run *r, const kn_checkpoint *encoder, int n, const kn_text_cache_seq *seqs,
+                       int64_t dim);
 /* Keeps the rows; removes the entries that were not used for longest when there are too many bytes. A failure costs
  * nothing but the next run's time, and is not reported. */
-void kn_text_cache_put(kn_run *r, const kn_checkpoint *encoder, int n, const kn_text_cache_seq *seqs, int64_t dim);
+void kn_text_cache_put(kn_run *r, const kn_checkpoint *encoder, int n, const kn_text_cache_seq *seqs,
+                       int64_t dim);
 
 #endif

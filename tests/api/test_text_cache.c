@@ -1,8 +1,8 @@
 /* A repeated prompt does not load the text encoder, and gives the same frames. */
 #include "program.h"
 
-#define MODEL  "model" /* a copy, so that its files can be changed */
-#define KNOWN  "known from an earlier run"
+#define MODEL    "model" /* a copy, so that its files can be changed */
+#define KNOWN    "known from an earlier run"
 #define OF(text) "--model", MODEL, "--prompt", text, TINY, "--json"
 
 static int make(void **state)
@@ -79,7 +79,8 @@ static void test_changed_encoder(void **state)
     hash_of(generate(OF("a cat")), false, hash);
     hash_of(generate(OF("a cat")), true, hash);
     shell("cp -rp " MODEL " moved"); /* the same files at another place */
-    hash_of(run("generate", "--model", "moved", "--prompt", "a cat", TINY, "--json", "-o", "out.mp4"), true, hash);
+    hash_of(run("generate", "--model", "moved", "--prompt", "a cat", TINY, "--json", "-o", "out.mp4"), true,
+            hash);
 }
 
 /* What cannot be read, or holds something else, is as if it were not there. */
@@ -113,8 +114,9 @@ static void test_unwritable(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_repeated), cmocka_unit_test(test_planned),    cmocka_unit_test(test_changed_encoder),
-        cmocka_unit_test(test_damaged),  cmocka_unit_test(test_unwritable),
+        cmocka_unit_test(test_repeated),        cmocka_unit_test(test_planned),
+        cmocka_unit_test(test_changed_encoder), cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_unwritable),
     };
     return cmocka_run_group_tests(tests, make, place_remove);
 }
