@@ -136,10 +136,10 @@ static inline char *whole(FILE *f)
     return text;
 }
 
-/* Waits until the program has printed `text` among its first 64 kB. */
+/* Waits until the program has printed `text` among its first 256 kB. */
 static inline void wait_for(const started *s, const char *text)
 {
-    char buf[1 << 16];
+    char buf[1 << 18];
     for (int i = 0; i < 6000; i++) {
         ssize_t n = pread(fileno(s->out), buf, sizeof buf - 1, 0);
         buf[n > 0 ? n : 0] = '\0';
