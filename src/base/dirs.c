@@ -1,6 +1,10 @@
+#define _GNU_SOURCE
 #include "base/dirs.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -53,4 +57,30 @@ int kn_dir_make(const char *path, kn_err *err)
         rc = kn_fail(err, KN_EIO, "%s is not a folder", path);
     free(p);
     return rc;
+}
+
+static bool is_earlier(struct timespec a, struct timespec b)
+{
+    return a.tv_sec < b.tv_sec || (a.tv_sec == b.tv_sec && a.tv_nsec < b.tv_nsec);
+}
+
+kn_dir_survey kn_dir_look(const char *path, bool (*is_wanted)(const char *name))
+{
+    kn_dir_survey all = {0};
+    struct timespec then = {0};
+    DIR *d = opendir(path);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        struct stat st;
+        if (!is_wanted(e->d_name) || fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW))
+            continue;
+        if (!all.n++ || is_earlier(st.st_mtim, then)) {
+            then = st.st_mtim;
+            snprintf(all.oldest, sizeof all.oldest, "%s", e->d_name);
+        }
+        if (S_ISREG(st.st_mode))
+            all.bytes += (uint64_t)st.st_size;
+    }
+    if (d)
+        closedir(d);
+    return all;
 }

@@ -2,6 +2,9 @@
 #ifndef KN_BASE_DIRS_H
 #define KN_BASE_DIRS_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "base/err.h"
 
 /* What runs leave behind to be resumed from: KINORA_STATE_DIR, else $XDG_STATE_HOME/kinora, else
@@ -14,5 +17,15 @@ char *kn_dir_cache(void);
 
 /* Makes a folder and its parents, for the user alone (0700), where they are missing. */
 int kn_dir_make(const char *path, kn_err *err);
+
+/* What lies in a folder that must not grow without end. */
+typedef struct kn_dir_survey {
+    int n;
+    uint64_t bytes;   /* of the files themselves; folders do not count what is in them */
+    char oldest[256]; /* name of the one that changed longest ago; "" if there is none */
+} kn_dir_survey;
+
+/* Of the entries whose names `is_wanted` accepts; nothing if the folder cannot be read. */
+kn_dir_survey kn_dir_look(const char *path, bool (*is_wanted)(const char *name));
 
 #endif

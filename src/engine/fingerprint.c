@@ -1,11 +1,14 @@
 #include "engine/fingerprint.h"
 
 #include <fts.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/hash.h"
+#include "base/parallel.h"
 #include "engine/request_internal.h"
+#include "tensor/device.h"
 
 static int by_name(const FTSENT **a, const FTSENT **b)
 {
@@ -64,4 +67,13 @@ uint64_t kn_fingerprint_files(const kn_request *rq, const char *model_path)
             h = add_path(h, loras->items[i].path);
     }
     return h;
+}
+
+json_t *kn_fingerprint_machine(const char *device)
+{
+    char build[20], compute[64];
+    snprintf(build, sizeof build, "%016llx", (unsigned long long)kn_fingerprint_path("/proc/self/exe"));
+    return json_pack("{s:s, s:s, s:s, s:i}", "build", build, "compute",
+                     kn_cpu_versions(compute, sizeof compute), "device", device, "threads",
+                     kn_parallel_threads());
 }

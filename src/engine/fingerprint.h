@@ -1,4 +1,4 @@
-/* Whether the files that a request reads are still those of an earlier run. */
+/* Whether what a run depends on is still what it was in an earlier one. */
 #ifndef KN_ENGINE_FINGERPRINT_H
 #define KN_ENGINE_FINGERPRINT_H
 
@@ -10,5 +10,9 @@ uint64_t kn_fingerprint_files(const kn_request *rq, const char *model_path);
 
 /* The same of one file or folder, wherever it lies. */
 uint64_t kn_fingerprint_path(const char *path);
+
+/* What may change the last bits of a result: the build of this program, oneDNN, the processor (a device's description), the
+ * number of threads. NULL without memory. */
+json_t *kn_fingerprint_machine(const char *device);
 
 #endif

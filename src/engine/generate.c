@@ -178,6 +178,9 @@ static kn_run_state *open_state(const kn_generate_opts *opts, kn_request *rq, kn
     else if (opts->resume && kn_run_state_load(s, rq, &err))
         kn_run_note(notes, "nothing to resume%s%.300s", err.code == KN_ENOTFOUND ? "" : ": ",
                     err.code == KN_ENOTFOUND ? "" : err.msg);
+    else if (!opts->resume && kn_run_state_is_kept(s))
+        kn_run_note(notes, "an interrupted run of this request could have been resumed (--resume); this one "
+                           "replaces it as soon as its own steps are saved");
     return s;
 }
 
@@ -280,6 +283,8 @@ int kn_generate(const kn_model_desc *desc, const kn_request *rq, const kn_genera
         kn_request_init(&res.request);
     }
 out:
+    if (state && kn_run_state_is_kept(state))
+        kn_run_note(&notes, "what was done is kept: the same request with --resume goes on there");
     kn_run_state_close(state);
     desc->close(model);
     kn_device_close(dev);

@@ -5,9 +5,10 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/hash.h"
 #include "base/mem.h"
-#include "base/parallel.h"
+#include "engine/fingerprint.h"
 #include "engine/run_state_dir.h"
 #include "tensor/checkpoint.h"
 
@@ -118,6 +119,11 @@ int kn_run_state_load(kn_run_state *s, kn_request *rq, kn_err *err)
     return 0;
 }
 
+bool kn_run_state_is_kept(const kn_run_state *s)
+{
+    return kn_path_exists(s->dir.file);
+}
+
 static void drop(kn_run_state *s)
 {
     kn_checkpoint_close(s->loaded);
@@ -162,8 +168,8 @@ static json_t *identity_json(const kn_request *rq, uint64_t files, const char *d
     json_t *request = request_json(rq);
     json_object_del(request, "threads");
     snprintf(hash, sizeof hash, "%016llx", (unsigned long long)files);
-    return json_pack("{s:o?, s:s, s:{s:s, s:i, s:s}}", "request", request, "files", hash, "machine",
-                     "version", KN_VERSION, "threads", kn_parallel_threads(), "device", device);
+    return json_pack("{s:o?, s:s, s:o?}", "request", request, "files", hash, "machine",
+                     kn_fingerprint_machine(device));
 }
 
 int kn_run_state_identify(kn_run_state *s, const kn_request *complete, uint64_t files, const char *device,

@@ -19,6 +19,8 @@ void kn_run_state_discard(kn_run_state *s);
 /* Reads what the last run of the request left, to be resumed; fills rq's seed if that is open. KN_ENOTFOUND: nothing was
  * left, or a run got no further than its start. */
 int kn_run_state_load(kn_run_state *s, kn_request *rq, kn_err *err);
+/* True if an interrupted run left something. */
+bool kn_run_state_is_kept(const kn_run_state *s);
 /* Says of what the run will be, before the first step. files: kn_fingerprint_files. If what was loaded belongs to
  * something else, it is dropped, and *ret_why (of why_size) says what differs; if the frames may merely differ in their last bits,
  * it is kept and *ret_why says so. Empty: all is the same. */

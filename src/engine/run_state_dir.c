@@ -1,15 +1,11 @@
 #define _GNU_SOURCE
 #include "engine/run_state_dir.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/dirs.h"
@@ -25,55 +21,29 @@ static bool is_key(const char *name)
 }
 
 /* Removes a run's folder unless a run holds it. */
-static void remove_run(int runs, const char *key)
+static bool remove_run(const char *runs, const char *key)
 {
-    int fd = openat(runs, key, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return;
-    if (!flock(fd, LOCK_EX | LOCK_NB)) {
+    char *path = kn_path_join(runs, key);
+    int fd = path ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    bool removed = false;
+    if (fd >= 0 && !flock(fd, LOCK_EX | LOCK_NB)) {
         (void)unlinkat(fd, KN_RUN_STATE_FILE, 0);
         (void)unlinkat(fd, KN_RUN_STATE_FILE ".part", 0);
-        (void)unlinkat(runs, key, AT_REMOVEDIR);
+        removed = !rmdir(path);
     }
-    close(fd);
+    if (fd >= 0)
+        close(fd);
+    free(path);
+    return removed;
 }
 
-/* The run whose folder changed longest ago, and how many there are. */
-static int oldest_run(int runs, char oldest[KEY_DIGITS + 1])
+/* One that is in use or cannot be removed ends it. */
+static void prune(const char *runs)
 {
-    int fd = dup(runs), n = 0;
-    DIR *d = fd < 0 ? NULL : fdopendir(fd);
-    struct timespec then = {0};
-    if (!d) {
-        if (fd >= 0)
-            close(fd);
-        return 0;
-    }
-    rewinddir(d);
-    for (struct dirent *e; (e = readdir(d));) {
-        struct stat st;
-        if (!is_key(e->d_name) || fstatat(runs, e->d_name, &st, 0))
-            continue;
-        if (!n++ || st.st_mtim.tv_sec < then.tv_sec ||
-            (st.st_mtim.tv_sec == then.tv_sec && st.st_mtim.tv_nsec < then.tv_nsec)) {
-            then = st.st_mtim;
-            memcpy(oldest, e->d_name, KEY_DIGITS + 1);
-        }
-    }
-    closedir(d);
-    return n;
-}
-
-static void prune(const char *path)
-{
-    char oldest[KEY_DIGITS + 1];
-    int runs = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), n;
-    if (runs < 0)
-        return;
-    /* one that is locked or cannot be removed ends it */
-    for (int before = INT_MAX; (n = oldest_run(runs, oldest)) > KN_LIMIT_RUN_STATES && n < before; before = n)
-        remove_run(runs, oldest);
-    close(runs);
+    kn_dir_survey s;
+    bool removed = true;
+    while (removed && (s = kn_dir_look(runs, is_key)).n > KN_LIMIT_RUN_STATES)
+        removed = remove_run(runs, s.oldest);
 }
 
 static int lock(kn_run_dir *d, kn_err *err)

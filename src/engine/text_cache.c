@@ -1,7 +1,6 @@
 #define _GNU_SOURCE
 #include "engine/text_cache.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +12,6 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/mem.h"
-#include "base/parallel.h"
 #include "engine/fingerprint.h"
 
 #define SUFFIX ".safetensors"
@@ -35,9 +33,9 @@ static char *make_key(const kn_run *r, const kn_checkpoint *encoder, int n, cons
         json_array_append_new(ids, ids_json(&seqs[i]));
     snprintf(files, sizeof files, "%016llx",
              (unsigned long long)kn_fingerprint_path(kn_checkpoint_path(encoder)));
-    json_t *o = json_pack("{s:s, s:o?, s:s, s:s, s:i, s:s}", "encoder", files, "ids", ids, "dtype",
-                          kn_dtype_name(r->ctx->act), "device", r->ctx->dev->description, "threads",
-                          kn_parallel_threads(), "version", KN_VERSION);
+    json_t *o =
+        json_pack("{s:s, s:o?, s:s, s:o?}", "encoder", files, "ids", ids, "dtype", kn_dtype_name(r->ctx->act),
+                  "machine", kn_fingerprint_machine(r->ctx->dev->description));
     char *key = o ? json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
     json_decref(o);
     return key;
@@ -95,36 +93,18 @@ bool kn_text_cache_get(kn_run *r, const kn_checkpoint *encoder, int n, const kn_
     return ok;
 }
 
-/* The entry that was not used for longest, if all together have more bytes than the limit. */
-static bool find_superfluous(const char *folder, char *ret_name, size_t size)
+static bool is_entry(const char *name)
 {
-    DIR *d = opendir(folder);
-    struct timespec then = {0};
-    uint64_t bytes = 0;
-    bool any = false;
-    for (struct dirent *e; d && (e = readdir(d));) {
-        struct stat st;
-        if (!strstr(e->d_name, SUFFIX) || fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW))
-            continue;
-        bytes += (uint64_t)st.st_size;
-        if (!any || st.st_mtim.tv_sec < then.tv_sec ||
-            (st.st_mtim.tv_sec == then.tv_sec && st.st_mtim.tv_nsec < then.tv_nsec)) {
-            then = st.st_mtim;
-            snprintf(ret_name, size, "%s", e->d_name);
-            any = true;
-        }
-    }
-    if (d)
-        closedir(d);
-    return any && bytes > KN_LIMIT_TEXT_CACHE_BYTES;
+    size_t n = strlen(name), suffix = strlen(SUFFIX);
+    return n > suffix && strcmp(name + n - suffix, SUFFIX) == 0;
 }
 
 static void prune(const char *folder)
 {
-    char name[256];
+    kn_dir_survey s;
     bool removed = true;
-    while (removed && find_superfluous(folder, name, sizeof name)) {
-        char *path = kn_path_join(folder, name);
+    while (removed && (s = kn_dir_look(folder, is_entry)).bytes > KN_LIMIT_TEXT_CACHE_BYTES) {
+        char *path = kn_path_join(folder, s.oldest);
         removed = path && !unlink(path);
         free(path);
     }

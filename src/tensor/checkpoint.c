@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/limits.h"
 #include "tensor/checkpoint_priv.h"
 
@@ -41,9 +42,7 @@ void kn_checkpoint_close(kn_checkpoint *ck)
 
 static uint32_t hash_name(const char *s)
 {
-    uint64_t h = 0xcbf29ce484222325u; /* FNV-1a */
-    for (; *s; s++)
-        h = (h ^ (unsigned char)*s) * 0x100000001b3u;
+    uint64_t h = kn_fnv1a(KN_FNV1A_BEGIN, s, strlen(s));
     return (uint32_t)(h ^ h >> 32);
 }
 

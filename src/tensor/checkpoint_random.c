@@ -1,5 +1,8 @@
 #include "tensor/checkpoint_random.h"
 
+#include <string.h>
+
+#include "base/hash.h"
 #include "base/parallel.h"
 #include "tensor/checkpoint_priv.h"
 
@@ -25,10 +28,7 @@ static inline uint32_t hash32(uint32_t x)
 
 static uint64_t key_of(uint64_t seed, const char *name)
 {
-    uint64_t h = seed ^ 0xcbf29ce484222325u; /* FNV-1a */
-    for (; *name; name++)
-        h = (h ^ (unsigned char)*name) * 0x100000001b3u;
-    return h;
+    return kn_fnv1a(seed ^ KN_FNV1A_BEGIN, name, strlen(name));
 }
 
 typedef struct fill_job {

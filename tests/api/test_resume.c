@@ -2,19 +2,49 @@
 #include "program.h"
 
 #define MODEL "model" /* a copy, so that its files can be changed */
-#define OF(side, frames, steps)                                                                              \
-    "generate", "--model", MODEL, "--prompt", "a cat", "--width", side, "--height", side, "--frames",        \
+#define OF(model, side, frames, steps)                                                                       \
+    "generate", "--model", model, "--prompt", "a cat", "--width", side, "--height", side, "--frames",        \
         frames, "--steps", steps, "--json"
-/* Some seconds of steps: long enough to be killed in, and to save its state on the way. */
-#define RUN   OF("384", "17", "1000"), "--seed", "1"
-#define SHORT OF("192", "17", "1000") /* about a second */
-#define HASH  20
+/* Long enough to be killed in, and to save its state on the way; about a second; with two experts. */
+#define RUN   OF(MODEL, "384", "17", lengths.run), "--seed", "1"
+#define SHORT OF(MODEL, "192", "17", lengths.brief)
+#define TWO   OF(FIXTURE("wan22-t2v-a14b/model"), "128", "17", lengths.two), "-o", "two.mp4"
+
+/* Numbers of steps, measured: the same lengths in seconds on every machine, sanitizers included. */
+static struct {
+    char run[8], brief[8], two[8], most_of_two[24];
+} lengths;
+#define HASH 20
+
+static int steps_of(const char *text)
+{
+    return (int)strtol(text, NULL, 10);
+}
+
+/* How many steps take so many seconds, by the time a step takes in a run. */
+static void measure(char *ret, size_t size, double seconds, const char *const *args)
+{
+    outcome o = finish(start_args(NULL, args));
+    must_succeed(&o);
+    const char *last = NULL, *key = "\"unit_s\":";
+    for (const char *at = o.out; (at = strstr(at, "\"event\":\"step\",\"phase\":\"sampling\"")); at++)
+        last = strstr(at, key);
+    assert_non_null(last);
+    double steps = seconds / strtod(last + strlen(key), NULL);
+    snprintf(ret, size, "%d", steps < 60 ? 60 : steps > 1000 ? 1000 : (int)steps);
+    outcome_done(&o);
+}
 
 static int make(void **state)
 {
     if (place_make(state))
         return -1;
     shell("cp -r '%s' " MODEL " && chmod -R u+w " MODEL, FIXTURE("wan22-ti2v-5b/model"));
+    measure(lengths.run, sizeof lengths.run, 3, ARGS(OF(MODEL, "384", "17", "60"), "-o", "measured.mp4"));
+    measure(lengths.brief, sizeof lengths.brief, 1, ARGS(OF(MODEL, "192", "17", "60"), "-o", "measured.mp4"));
+    snprintf(lengths.two, sizeof lengths.two, "60");
+    measure(lengths.two, sizeof lengths.two, 1, ARGS(TWO));
+    snprintf(lengths.most_of_two, sizeof lengths.most_of_two, "\"done\":%d,", steps_of(lengths.two) * 7 / 10);
     return 0;
 }
 
@@ -85,10 +115,13 @@ static void test_after_ctrl_c(void **state)
     made whole = made_by(run(SHORT, "--seed", "1", "-o", "whole.mp4"));
     assert_int_equal(whole.first_step, 0);
     assert_nothing_kept(*state);
-    interrupt("\"done\":20,", SIGINT, SHORT, "--seed", "1", "-o", "out.mp4");
+    outcome o = interrupted(ARGS(SHORT, "--seed", "1", "-o", "out.mp4"), "\"done\":20,", SIGINT);
+    assert_int_equal(o.code, 130);
+    assert_says(&o, "what was done is kept");
+    outcome_done(&o);
     assert_false(kn_path_exists("out.mp4"));
     made resumed = made_by(run(SHORT, "--seed", "1", "-o", "out.mp4", "--resume"));
-    assert_true(resumed.first_step >= 20 && resumed.first_step < 1000);
+    assert_true(resumed.first_step >= 20 && resumed.first_step < steps_of(lengths.brief));
     assert_string_equal(resumed.hash, whole.hash);
     assert_true(kn_path_exists("out.mp4"));
     assert_nothing_kept(*state);
@@ -97,12 +130,9 @@ static void test_after_ctrl_c(void **state)
 /* A seed that was chosen stays; two experts: the right one is loaded. */
 static void test_chosen_seed_and_experts(void **state)
 {
-#define TWO                                                                                                  \
-    "generate", "--model", FIXTURE("wan22-t2v-a14b/model"), "--prompt", "a cat", "--width", "128",           \
-        "--height", "128", "--frames", "17", "--steps", "1000", "--json", "-o", "two.mp4"
-    interrupt("\"done\":700,", SIGTERM, TWO);
+    interrupt(lengths.most_of_two, SIGTERM, TWO);
     made resumed = made_by(run(TWO, "--resume"));
-    assert_true(resumed.first_step >= 700);
+    assert_true(resumed.first_step >= steps_of(lengths.two) * 7 / 10);
     char seed[24];
     snprintf(seed, sizeof seed, "%lld", (long long)resumed.seed);
     made whole = made_by(run(TWO, "--seed", seed));
@@ -160,8 +190,18 @@ static void test_output_lost(void **state)
     assert_null(strstr(o.out, "\"phase\":\"sampling\""));
     assert_null(strstr(o.out, "\"phase\":\"encoding\""));
     made resumed = made_by(o);
-    assert_int_equal(resumed.first_step, 1000);
+    assert_int_equal(resumed.first_step, steps_of(lengths.brief));
     assert_string_equal(resumed.hash, whole.hash);
+    assert_nothing_kept(*state);
+}
+
+/* Who forgets to say --resume is told. */
+static void test_forgotten(void **state)
+{
+    interrupt("\"done\":20,", SIGINT, SHORT, "--seed", "1", "-o", "out.mp4");
+    outcome o = run(SHORT, "--seed", "1", "-o", "out.mp4");
+    assert_says(&o, "could have been resumed (--resume)");
+    assert_int_equal(made_by(o).first_step, 0);
     assert_nothing_kept(*state);
 }
 
@@ -240,9 +280,9 @@ static void test_unwritable(void **state)
 
 static void test_two_at_once(void **state)
 {
-    started s = start_args(NULL, ARGS(OF("64", "5", "1000"), "--seed", "1", "-o", "first.mp4"));
+    started s = start_args(NULL, ARGS(OF(MODEL, "64", "5", "1000"), "--seed", "1", "-o", "first.mp4"));
     wait_for(&s, "\"done\":2,");
-    outcome o = run(OF("64", "5", "1000"), "--seed", "1", "-o", "second.mp4", "--resume");
+    outcome o = run(OF(MODEL, "64", "5", "1000"), "--seed", "1", "-o", "second.mp4", "--resume");
     assert_says(&o, "another run of this request is using it");
     made second = made_by(o), first = made_by(finish(s));
     assert_string_equal(first.hash, second.hash);
@@ -255,9 +295,9 @@ int main(void)
         cmocka_unit_test(test_after_ctrl_c),  cmocka_unit_test(test_chosen_seed_and_experts),
         cmocka_unit_test(test_kill_9),        cmocka_unit_test(test_output_lost),
         cmocka_unit_test(test_other_request), cmocka_unit_test(test_nothing_to_resume),
-        cmocka_unit_test(test_changed_model), cmocka_unit_test(test_other_threads),
-        cmocka_unit_test(test_damaged),       cmocka_unit_test(test_unwritable),
-        cmocka_unit_test(test_two_at_once),
+        cmocka_unit_test(test_forgotten),     cmocka_unit_test(test_changed_model),
+        cmocka_unit_test(test_other_threads), cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_unwritable),    cmocka_unit_test(test_two_at_once),
     };
     return cmocka_run_group_tests(tests, make, place_remove);
 }

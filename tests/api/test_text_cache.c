@@ -83,6 +83,19 @@ static void test_changed_encoder(void **state)
             hash);
 }
 
+/* Another build may encode otherwise. */
+static void test_other_build(void **state)
+{
+    (void)state;
+    char hash[20];
+    forget();
+    shell("cp '%s' other", KN_PROGRAM);
+    hash_of(generate(OF("a cat")), false, hash);
+    const char *const args[] = {"./other", "generate", OF("a cat"), "-o", "out.mp4", NULL};
+    hash_of(finish(start_args(NULL, args)), false, hash);
+    hash_of(finish(start_args(NULL, args)), true, hash);
+}
+
 /* What cannot be read, or holds something else, is as if it were not there. */
 static void test_damaged(void **state)
 {
@@ -115,8 +128,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_repeated),        cmocka_unit_test(test_planned),
-        cmocka_unit_test(test_changed_encoder), cmocka_unit_test(test_damaged),
-        cmocka_unit_test(test_unwritable),
+        cmocka_unit_test(test_changed_encoder), cmocka_unit_test(test_other_build),
+        cmocka_unit_test(test_damaged),         cmocka_unit_test(test_unwritable),
     };
     return cmocka_run_group_tests(tests, make, place_remove);
 }

@@ -4,6 +4,8 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -88,9 +90,46 @@ static void test_make(void **state)
     }
 }
 
+static bool is_short(const char *name)
+{
+    return name[0] != '.' && strlen(name) == 1;
+}
+
+static void write_at(const char *path, const char *text, long when)
+{
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+    assert_int_equal(utimensat(AT_FDCWD, path, (const struct timespec[2]){{when, 5}, {when, 5}}, 0), 0);
+}
+
+static void test_look(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/kn-test-dirs-XXXXXX", path[64];
+    const char *const names[] = {"a", "b", "c", "long"};
+    assert_int_equal(kn_dir_look("/nowhere", is_short).n, 0);
+    assert_non_null(mkdtemp(dir));
+    assert_string_equal(kn_dir_look(dir, is_short).oldest, "");
+    for (int i = 0; i < 4; i++) {
+        snprintf(path, sizeof path, "%s/%s", dir, names[i]);
+        write_at(path, "1234", i == 1 ? 1000 : i == 3 ? 500 : 2000 + i);
+    }
+    kn_dir_survey s = kn_dir_look(dir, is_short);
+    assert_int_equal(s.n, 3);
+    assert_int_equal(s.bytes, 12);
+    assert_string_equal(s.oldest, "b");
+    for (int i = 0; i < 4; i++) {
+        snprintf(path, sizeof path, "%s/%s", dir, names[i]);
+        assert_int_equal(unlink(path), 0);
+    }
+    assert_int_equal(rmdir(dir), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_state), cmocka_unit_test(test_cache),
-                                       cmocka_unit_test(test_make)};
+                                       cmocka_unit_test(test_look), cmocka_unit_test(test_make)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

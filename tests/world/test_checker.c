@@ -116,6 +116,22 @@ static void wobble(const uint8_t *from, uint8_t *to, int dx, int dy)
 
 /* ---- what is there ---- */
 
+/* Scene i of the generator into t->rgb. */
+static void draw(tools *t, kn_rng *r, int i, world_scene *ret)
+{
+    random_scene(r, i, ret);
+    world_draw_clip(ret, t->rgb);
+}
+
+/* Looks at a clip of the scene and counts what is right. */
+static void look(tools *t, const uint8_t *clip, const world_scene *s, counts *c, world_sight *ret)
+{
+    world_verdict v;
+    world_check(t->checker, clip, s->n_objects, ret);
+    world_judge(s, ret, &v);
+    count(c, &v);
+}
+
 static void test_drawn_clips(void **state)
 {
     tools *t = *state;
@@ -127,11 +143,8 @@ static void test_drawn_clips(void **state)
         world_scene s;
         world_sight sight;
         world_verdict v;
-        random_scene(&r, i, &s);
-        world_draw_clip(&s, t->rgb);
-        world_check(t->checker, t->rgb, s.n_objects, &sight);
-        world_judge(&s, &sight, &v);
-        count(&right, &v);
+        draw(t, &r, i, &s);
+        look(t, t->rgb, &s, &right, &sight);
         if (i >= 3) { /* another scene with as many objects */
             world_judge(&before[i % 3], &sight, &v);
             count(&shuffled, &v);
@@ -157,13 +170,9 @@ static void test_rough_clips(void **state)
     for (int i = 0; i < N_SCENES; i++) {
         world_scene s;
         world_sight sight;
-        world_verdict v;
-        random_scene(&r, i, &s);
-        world_draw_clip(&s, t->rgb);
+        draw(t, &r, i, &s);
         roughen(t, &noise);
-        world_check(t->checker, t->other, s.n_objects, &sight);
-        world_judge(&s, &sight, &v);
-        count(&right, &v);
+        look(t, t->other, &s, &right, &sight);
     }
     at_least(&right, 0.95);
 }
@@ -179,16 +188,12 @@ static void test_wobble_and_a_missing_frame(void **state)
     for (int i = 0; i < N; i++) {
         world_scene s;
         world_sight sight;
-        world_verdict v;
-        random_scene(&r, i, &s);
-        world_draw_clip(&s, t->rgb);
+        draw(t, &r, i, &s);
         for (int f = 0; f < WORLD_FRAMES; f++)
             wobble(t->rgb + f * WORLD_FRAME_BYTES, t->other + f * WORLD_FRAME_BYTES,
                    (int)(kn_rng_u32(&r) % 3) - 1, (int)(kn_rng_u32(&r) % 3) - 1);
         memset(t->other + MISSING * WORLD_FRAME_BYTES, 90, WORLD_FRAME_BYTES);
-        world_check(t->checker, t->other, s.n_objects, &sight);
-        world_judge(&s, &sight, &v);
-        count(&right, &v);
+        look(t, t->other, &s, &right, &sight);
     }
     at_least(&right, 0.95);
 }

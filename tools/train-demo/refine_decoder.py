@@ -15,7 +15,7 @@ import train_vae
 from encode import load_vae
 from muon import Muon
 
-STEPS, PEAK_LR, CANDIDATES = 3000, 2e-3, 4
+STEPS, PEAK_LR, CANDIDATES = 4000, 2e-3, 4
 
 
 def learning_rate(step, steps):

@@ -141,9 +141,11 @@ int kn_wan_generate(kn_wan_model *m, kn_run *r, kn_err *err)
         if (!rc)
             kn_run_keep_latents(r, 4, dims, latents);
     }
-    if (!rc)
-        rc = kn_wan_decode(m, r, latents, dims, err);
+    if (rc) {
+        free(latents);
+        return rc;
+    }
     memcpy(r->latents_dims, (int64_t[]){1, dims[0], dims[1], dims[2], dims[3]}, sizeof r->latents_dims);
     r->latents = latents;
-    return rc;
+    return kn_wan_decode(m, r, latents, dims, err);
 }
