@@ -48,6 +48,7 @@ static void count_again(kn_stats *now, const kn_stats *before, int times)
         now->flops[k] += (now->flops[k] - before->flops[k]) * times;
         now->bytes[k] += (now->bytes[k] - before->bytes[k]) * times;
     }
+    now->loaded_bytes += (now->loaded_bytes - before->loaded_bytes) * times;
     now->n_ops += (now->n_ops - before->n_ops) * times;
 }
 

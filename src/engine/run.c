@@ -20,7 +20,7 @@ const char *kn_phase_name(kn_phase p)
 
 void kn_run_init(kn_run *r, kn_ctx *ctx, const kn_request *rq)
 {
-    *r = (kn_run){.ctx = ctx, .rq = rq};
+    *r = (kn_run){.ctx = ctx, .rq = rq, .n_resident = KN_ALL_BLOCKS};
 }
 
 void kn_run_done(kn_run *r)
@@ -137,6 +137,7 @@ void kn_phase_end(kn_run *r)
         s->stats.flops[i] = r->ctx->stats.flops[i] - r->stats_before.flops[i];
         s->stats.bytes[i] = r->ctx->stats.bytes[i] - r->stats_before.bytes[i];
     }
+    s->stats.loaded_bytes = r->ctx->stats.loaded_bytes - r->stats_before.loaded_bytes;
     s->stats.n_ops = r->ctx->stats.n_ops - r->stats_before.n_ops;
     s->weights_bytes = r->ctx->dev->mem_weights_bytes;
     s->peak_bytes = r->ctx->dev->mem_peak_bytes;

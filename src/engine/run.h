@@ -7,6 +7,7 @@
 
 #include "engine/request.h"
 #include "engine/scheduler.h"
+#include "tensor/blocks.h"
 #include "tensor/device.h"
 
 /* X(symbol, name used in events and job states) */
@@ -62,6 +63,8 @@ struct kn_run_state;
 typedef struct kn_run {
     kn_ctx *ctx;
     const kn_request *rq; /* complete: every default filled in */
+    int n_resident; /* blocks of the denoiser that stay on the device (tensor/blocks.h); KN_ALL_BLOCKS */
+    int n_blocks;   /* of how many: said by the model when it loads them */
     kn_event_fn event;
     void *event_ud;
     kn_pictures_fn pictures; /* NULL on meta */

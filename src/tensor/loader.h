@@ -8,6 +8,7 @@
 
 #include "tensor/checkpoint.h"
 #include "tensor/lora.h"
+#include "tensor/read_ahead.h"
 #include "tensor/weight.h"
 
 /* Everything one component holds on the device; freed at once. */
@@ -21,6 +22,12 @@ typedef struct kn_weight_set {
 void kn_weight_set_init(kn_weight_set *s, kn_device *dev);
 void kn_weight_set_done(kn_weight_set *s);
 
+/* Where in the files the entries lie that were asked for. */
+typedef struct kn_touched {
+    kn_read_range *ranges; /* heap */
+    int n, max;
+} kn_touched;
+
 typedef struct kn_loader {
     kn_weight_set *set;      /* borrowed: receives what is loaded */
     kn_checkpoint *ck;       /* borrowed */
@@ -28,7 +35,8 @@ typedef struct kn_loader {
     kn_dtype dtype;          /* of linear weights: KN_F32, KN_BF16, KN_I8 */
     char prefix[256];        /* joined before every name: "blocks.3." ; see kn_loader_prefix */
     const atomic_bool *cancel;
-    kn_err err; /* first failure */
+    kn_touched *touched; /* borrowed, NULL: what is asked for is not noted */
+    kn_err err;          /* first failure */
 } kn_loader;
 
 void kn_loader_init(kn_loader *l, kn_weight_set *set, kn_checkpoint *ck, const kn_lora_set *lora,

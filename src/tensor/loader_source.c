@@ -60,6 +60,24 @@ bool kn_source_find(kn_loader *l, const char *name, const char *suffix, bool opt
     return ret->is_there;
 }
 
+static void note_touched(kn_loader *l, const kn_entry *e)
+{
+    kn_touched *t = l->touched;
+    if (!t || !l->ck->maps || !e->data)
+        return;
+    if (t->n == t->max) {
+        int max = t->max ? 2 * t->max : 32;
+        kn_read_range *ranges = kn_realloc_array(t->ranges, (size_t)max, sizeof *ranges);
+        if (!ranges) {
+            kn_fail(&l->err, KN_ENOMEM, "no memory for a list of %d tensors", max);
+            return;
+        }
+        t->ranges = ranges;
+        t->max = max;
+    }
+    t->ranges[t->n++] = (kn_read_range){e->data, e->bytes};
+}
+
 /* ---- shapes ---- */
 
 static int squeeze(int n, const int64_t *dims, int64_t *out)
@@ -94,7 +112,8 @@ bool kn_source_expect(kn_loader *l, kn_source *s, int n_dims, const int64_t *dim
         return false;
     }
     e->used = true;
-    return true;
+    note_touched(l, e);
+    return !l->err.code;
 }
 
 /* ---- values ---- */

@@ -49,6 +49,7 @@ typedef enum kn_work {
 typedef struct kn_stats {
     double flops[KN_WORK_COUNT];
     double bytes[KN_WORK_COUNT]; /* activations read + written */
+    double loaded_bytes;         /* of weights that came onto the device for a single use (tensor/blocks.h) */
     int64_t n_ops;
 } kn_stats;
 

@@ -58,7 +58,7 @@ static void read_transformer(const json_t *obj)
     if (kn_wan_config_read(obj, "fuzz", &config, &err) || config.n_layers > MAX_LAYERS)
         return;
     target_open(&t);
-    kn_wan_transformer_load(&m, &config, &t.loader);
+    kn_wan_transformer_load(&m, &config, KN_ALL_BLOCKS, &t.loader);
     kn_wan_transformer_done(&m);
     target_close(&t);
 }
@@ -85,7 +85,7 @@ static void read_text_encoder(const json_t *obj)
     if (kn_t5_config_read(obj, "fuzz", &config, &err) || config.n_layers > MAX_LAYERS)
         return;
     target_open(&t);
-    kn_t5_load(&m, &config, &t.loader);
+    kn_t5_load(&m, &config, KN_ALL_BLOCKS, &t.loader);
     kn_t5_done(&m);
     target_close(&t);
 }

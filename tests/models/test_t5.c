@@ -12,7 +12,7 @@ typedef struct encoder {
     kn_t5_config config;
     kn_weight_set set;
     kn_loader loader;
-    kn_t5 model;
+    kn_t5 resident, streamed; /* all blocks stay, and none */
 } encoder;
 
 /* config NULL: derived from shapes. */
@@ -32,13 +32,15 @@ static void encoder_open(encoder *e, kn_device *dev, const char *weights, const 
     must(kn_ctx_init(&e->c, dev, dtype, 0, err));
     kn_weight_set_init(&e->set, dev);
     kn_loader_init(&e->loader, &e->set, e->ck, NULL, dtype);
-    kn_t5_load(&e->model, &e->config, &e->loader);
+    kn_t5_load(&e->resident, &e->config, KN_ALL_BLOCKS, &e->loader);
+    kn_t5_load(&e->streamed, &e->config, 0, &e->loader);
     must(kn_loader_finish(&e->loader, kn_t5_ignore, err));
 }
 
 static void encoder_close(encoder *e)
 {
-    kn_t5_done(&e->model);
+    kn_t5_done(&e->resident);
+    kn_t5_done(&e->streamed);
     kn_weight_set_done(&e->set);
     kn_ctx_done(&e->c);
     kn_checkpoint_close(e->ck);
@@ -48,8 +50,8 @@ static void encoder_close(encoder *e)
 static float *run(encoder *e, bool streamed, const kn_t5_seq *seqs, int n_seqs, const kn_t5_hooks *hooks)
 {
     kn_scope scope = kn_scope_open(&e->c);
-    kn_tensor y = streamed ? kn_t5_encode_streamed(&e->c, &e->config, &e->loader, seqs, n_seqs, hooks)
-                           : kn_t5_forward(&e->c, &e->model, &e->loader, seqs, n_seqs, hooks);
+    kn_tensor y =
+        kn_t5_forward(&e->c, streamed ? &e->streamed : &e->resident, &e->loader, seqs, n_seqs, hooks);
     must_be_ok(&e->c);
     assert_int_equal(y.dtype, KN_F32);
     float *out = malloc((size_t)kn_numel(y) * sizeof *out);
@@ -245,11 +247,15 @@ static void meta_predicts_the_peak(void **state)
         kn_loader_init(&l, &set, ck, NULL, KN_BF16);
         kn_device_reset_peak(devs[i]);
         kn_t5_seq seqs[2] = {{ids, 40, 0}, {ids, 7, 0}};
-        kn_tensor y = kn_t5_encode_streamed(&c, &config, &l, seqs, 2, NULL);
+        kn_t5 m;
+        kn_t5_load(&m, &config, 0, &l);
+        must(kn_loader_finish(&l, kn_t5_ignore, err));
+        kn_tensor y = kn_t5_forward(&c, &m, &l, seqs, 2, NULL);
         must_be_ok(&c);
         assert_int_equal(y.dims[0], 47);
         pool[i] = kn_pool_peak(&c);
         device[i] = devs[i]->mem_peak_bytes;
+        kn_t5_done(&m);
         kn_weight_set_done(&set);
         kn_ctx_done(&c);
         kn_checkpoint_close(ck);
@@ -264,7 +270,7 @@ static void wrong_ids_are_refused(void **state)
     encoder e;
     encoder_open(&e, *state, FIXTURE("wan21-t2v/model/text_encoder"), NULL, KN_F32);
     int32_t bad = (int32_t)e.config.vocab_size;
-    kn_tensor y = kn_t5_forward(&e.c, &e.model, &e.loader, &(kn_t5_seq){&bad, 1, 0}, 1, NULL);
+    kn_tensor y = kn_t5_forward(&e.c, &e.resident, &e.loader, &(kn_t5_seq){&bad, 1, 0}, 1, NULL);
     assert_true(kn_is_null(y));
     assert_int_equal(e.c.err.code, KN_EINVAL);
     assert_non_null(strstr(e.c.err.msg, "844"));

@@ -89,9 +89,10 @@ static void int8_stays_near_the_reference(void **state)
 }
 
 /* Random input of a real shape of grid, the two timesteps of TI2V, on any device. */
-static float *run_random(dit *d, bool keep_kv, int64_t frames, int64_t height, int64_t width, int64_t *ret_n)
+static float *run_random_with(dit *d, const kn_wan_transformer *m, bool keep_kv, int64_t frames,
+                              int64_t height, int64_t width, int64_t *ret_n)
 {
-    const kn_wan_config *f = &d->m.config;
+    const kn_wan_config *f = &m->config;
     kn_ctx *c = &d->c;
     int64_t n = frames * height * width, n_tokens = n / 4;
     float *noise = malloc((size_t)(n * 96) * sizeof *noise);
@@ -110,13 +111,13 @@ static float *run_random(dit *d, bool keep_kv, int64_t frames, int64_t height, i
     if (f->image_dim)
         image = kn_from_f32(c, KN_F32, KN_DIMS(f->n_pos_embed ? f->n_pos_embed : 7, f->image_dim), noise);
     kn_wan_context context;
-    kn_wan_context_init(c, &d->m, text, image, NULL, &context);
+    kn_wan_context_init(c, m, text, image, NULL, &context);
     if (keep_kv)
-        kn_wan_context_keep_kv(c, &d->m, &context);
+        kn_wan_context_keep_kv(c, m, &context);
     kn_rope rope = kn_wan_rope(c, f->head_dim, frames, height / 2, width / 2);
     in.context = &context;
     in.rope = &rope;
-    kn_tensor y = kn_wan_transformer_forward(c, &d->m, &in);
+    kn_tensor y = kn_wan_transformer_forward(c, m, &in);
     must_be_ok(c);
     *ret_n = kn_numel(y);
     float *out = malloc((size_t)*ret_n * sizeof *out);
@@ -126,6 +127,11 @@ static float *run_random(dit *d, bool keep_kv, int64_t frames, int64_t height, i
     free(noise);
     free(tokens);
     return out;
+}
+
+static float *run_random(dit *d, bool keep_kv, int64_t frames, int64_t height, int64_t width, int64_t *ret_n)
+{
+    return run_random_with(d, &d->m, keep_kv, frames, height, width, ret_n);
 }
 
 /* Kept keys and values, and a feed-forward in parts (more than 4096 tokens), change nothing. */
@@ -140,6 +146,35 @@ static void kept_keys_give_the_same_result(void **state)
     free(a);
     free(b);
     dit_close(&d);
+}
+
+/* Blocks that come and go, none, some or all of them, with and without control blocks and kept keys. */
+static void streamed_blocks_give_the_same_result(void **state)
+{
+    static const char *const models[][2] = {
+        {FIXTURE("wan21-i2v/model/transformer"), FIXTURE("wan21-i2v/model/transformer/config.json")},
+        {FIXTURE("wan21-vace/model/transformer"), FIXTURE("wan21-vace/model/transformer/config.json")},
+    };
+    for (int i = 0; i < 4; i++) {
+        dit d;
+        dit_open(&d, *state, models[i % 2][0], models[i % 2][1], dtypes[i / 2]);
+        int64_t n;
+        float *want = run_random(&d, false, 3, 8, 6, &n);
+        int n_blocks = kn_wan_n_blocks(&d.m.config);
+        for (int n_resident = 0; n_resident <= n_blocks; n_resident++) {
+            double loaded = d.c.stats.loaded_bytes;
+            size_t before = d.loader.set->bytes;
+            dit_stream(&d, n_resident);
+            size_t stay = d.loader.set->bytes - before;
+            float *got = run_random_with(&d, &d.streamed, n_resident % 2, 3, 8, 6, &n);
+            assert_memory_equal(got, want, (size_t)n * sizeof *got);
+            assert_true(stay < before);
+            assert_int_equal(d.c.stats.loaded_bytes > loaded, n_resident < n_blocks);
+            free(got);
+        }
+        free(want);
+        dit_close(&d);
+    }
 }
 
 /* A context whose last 500 rows are equal, and the same with one of them counted 500 times. */
@@ -289,6 +324,7 @@ int main(void)
         cmocka_unit_test(original_files_equal_the_reference),
         cmocka_unit_test(int8_stays_near_the_reference),
         cmocka_unit_test(kept_keys_give_the_same_result),
+        cmocka_unit_test(streamed_blocks_give_the_same_result),
         cmocka_unit_test(folded_padding_gives_the_same_result),
         cmocka_unit_test(meta_predicts_the_peak),
         cmocka_unit_test(wrong_configs_are_refused),

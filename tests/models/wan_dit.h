@@ -14,6 +14,7 @@ typedef struct dit {
     kn_weight_set set;
     kn_loader loader;
     kn_wan_transformer m;
+    kn_wan_transformer streamed; /* the same, of which some blocks come and go; see dit_stream */
 } dit;
 
 /* config NULL: derived from shapes, with the fixtures' head size. */
@@ -40,7 +41,7 @@ static inline void dit_open_lora(dit *d, kn_device *dev, const char *weights, co
     must(kn_ctx_init(&d->c, dev, dtype == KN_F32 ? KN_F32 : KN_BF16, 0, err));
     kn_weight_set_init(&d->set, dev);
     kn_loader_init(&d->loader, &d->set, d->ck, loras, dtype);
-    kn_wan_transformer_load(&d->m, &f, &d->loader);
+    kn_wan_transformer_load(&d->m, &f, KN_ALL_BLOCKS, &d->loader);
     must(kn_loader_finish(&d->loader, (const char *const[]){NULL}, err));
     if (ret_set)
         *ret_set = loras;
@@ -51,9 +52,18 @@ static inline void dit_open(dit *d, kn_device *dev, const char *weights, const c
     dit_open_lora(d, dev, weights, config, dtype, NULL, NULL, 0, NULL);
 }
 
+/* The first n_resident blocks stay. */
+static inline void dit_stream(dit *d, int n_resident)
+{
+    kn_wan_transformer_done(&d->streamed);
+    kn_wan_transformer_load(&d->streamed, &d->m.config, n_resident, &d->loader);
+    must(kn_loader_finish(&d->loader, (const char *const[]){NULL}, err));
+}
+
 static inline void dit_close(dit *d)
 {
     kn_wan_transformer_done(&d->m);
+    kn_wan_transformer_done(&d->streamed);
     kn_weight_set_done(&d->set);
     kn_ctx_done(&d->c);
     kn_checkpoint_close(d->ck);

@@ -100,7 +100,7 @@ static void text_file(parity *p, const char *path, const char *out)
             ids[i] = (int32_t)ids_f[i];
         k.loader.dtype = p->act;
         kn_t5_seq seq = {.ids = ids, .n = n};
-        parity_check_tensor(p, &k.ctx, out, kn_t5_encode_streamed(&k.ctx, &f, &k.loader, &seq, 1, NULL),
+        parity_check_tensor(p, &k.ctx, out, parity_encode(&k.ctx, &f, &k.loader, &seq, 1, NULL),
                             parity_tolerance(p));
         if (!kn_ok(&k.ctx))
             parity_error(p, out, &k.ctx.err);

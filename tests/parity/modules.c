@@ -281,7 +281,7 @@ void parity_transformer(parity *p, const char *part, const char *weights, const 
         kn_wan_rename_transformer(k.ck, &err)) {
         parity_error(p, out, &err);
     } else {
-        kn_wan_transformer_load(&m, &f, &k.loader);
+        kn_wan_transformer_load(&m, &f, KN_ALL_BLOCKS, &k.loader);
         if (kn_loader_finish(&k.loader, NULL, &err))
             parity_error(p, out, &err);
         else

@@ -6,7 +6,7 @@
 #define KN_TESTS_PARITY_H
 
 #include "engine/run.h"
-#include "models/common/trace.h"
+#include "models/common/t5.h"
 #include "tensor/checkpoint.h"
 #include "tensor/loader.h"
 
@@ -51,6 +51,9 @@ typedef struct component {
 int component_open(parity *p, component *k, const char *path, const kn_lora_set *lora, kn_err *err);
 void component_close(component *k);
 
+/* The text encoder, a block at a time. */
+kn_tensor parity_encode(kn_ctx *c, const kn_t5_config *f, kn_loader *l, const kn_t5_seq *seqs, int n_seqs,
+                        const kn_t5_hooks *hooks);
 /* [1, C, T, h, w] on the host -> [T, h, w, C] on the device. */
 kn_tensor parity_channels_last(kn_ctx *c, const float *data, const int64_t *dims);
 /* [T, h, w, C] on the device, compared as [1, C, T, h, w]. */

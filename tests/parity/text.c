@@ -197,6 +197,20 @@ static int32_t *golden_ids(parity *p, const char *name, int64_t *ret_rows, int64
     return ids;
 }
 
+kn_tensor parity_encode(kn_ctx *c, const kn_t5_config *f, kn_loader *l, const kn_t5_seq *seqs, int n_seqs,
+                        const kn_t5_hooks *hooks)
+{
+    kn_t5 m;
+    kn_t5_load(&m, f, 0, l);
+    kn_tensor h = {0};
+    if (l->err.code)
+        kn_ctx_fail(c, l->err.code, "%s", l->err.msg);
+    else
+        h = kn_t5_forward(c, &m, l, seqs, n_seqs, hooks);
+    kn_t5_done(&m);
+    return h;
+}
+
 static int read_config(parity *p, kn_t5_config *ret, kn_err *err)
 {
     char *dir = parity_model_dir(p), *path = kn_path_join(dir, "text_encoder/config.json");
@@ -224,7 +238,7 @@ static void encode_set(parity *p, component *k, const kn_t5_config *f, const cha
     kn_t5_hooks hooks = {.trace = {on_text, &tr}};
     kn_t5_seq seq = {.ids = ids, .n = (int)n};
     kn_scope s = kn_scope_open(c);
-    kn_tensor h = kn_t5_encode_streamed(c, f, &k->loader, &seq, 1, &hooks);
+    kn_tensor h = parity_encode(c, f, &k->loader, &seq, 1, &hooks);
     parity_check_tensor(p, c, out, h, parity_tolerance(p));
     kn_scope_close(c, s, (kn_tensor){0});
     if (!kn_ok(c))
@@ -315,7 +329,7 @@ static void encode_batch(parity *p, component *k, const kn_t5_config *f, bool ma
     text_trace tr = {p, c, "text", f->n_layers};
     kn_t5_hooks hooks = {.trace = {masked ? on_hidden : NULL, &tr}};
     kn_scope s = kn_scope_open(c);
-    kn_tensor h = kn_t5_encode_streamed(c, f, &k->loader, seqs, (int)rows, &hooks);
+    kn_tensor h = parity_encode(c, f, &k->loader, seqs, (int)rows, &hooks);
     parity_check_tensor(p, c, out, h, parity_tolerance(p));
     if (masked && !kn_is_null(h)) {
         char last[64];

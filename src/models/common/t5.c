@@ -1,17 +1,17 @@
 #include "models/common/t5.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "base/mem.h"
 
 /* ---- weights ---- */
 
-static void load_block(kn_loader *l, const kn_t5_config *f, int i, kn_t5_block *b)
+static void load_block(kn_loader *l, const void *config, int i, void *ret)
 {
+    const kn_t5_config *f = config;
+    kn_t5_block *b = ret;
     int64_t inner = f->n_heads * f->d_kv, table[2] = {f->n_buckets, f->n_heads};
     kn_loader_prefix(l, "encoder.block.%d.layer.0.", i);
     b->norm1 = kn_load_vector(l, "layer_norm.weight", 1, &f->d_model, 0);
@@ -32,11 +32,6 @@ static void load_block(kn_loader *l, const kn_t5_config *f, int i, kn_t5_block *
     kn_loader_prefix(l, "%s", "");
 }
 
-static kn_tensor load_norm(kn_loader *l, const kn_t5_config *f)
-{
-    return kn_load_vector(l, "encoder.final_layer_norm.weight", 1, &f->d_model, 0);
-}
-
 /* Rows are gathered from the embedding table when prompts come; until then nothing else would say it is ours. */
 static void claim_table(kn_loader *l)
 {
@@ -46,22 +41,22 @@ static void claim_table(kn_loader *l)
         e->used = true;
 }
 
-void kn_t5_load(kn_t5 *m, const kn_t5_config *config, kn_loader *l)
+void kn_t5_load(kn_t5 *m, const kn_t5_config *config, int n_resident, kn_loader *l)
 {
-    *m = (kn_t5){.config = *config, .blocks = kn_calloc((size_t)config->n_layers, sizeof *m->blocks)};
-    if (!m->blocks) {
-        kn_fail(&l->err, KN_ENOMEM, "no memory for %d text encoder blocks", config->n_layers);
-        return;
-    }
-    for (int i = 0; i < config->n_layers; i++)
-        load_block(l, config, i, &m->blocks[i]);
-    m->norm = load_norm(l, config);
+    *m = (kn_t5){.config = *config};
+    m->norm = kn_load_vector(l, "encoder.final_layer_norm.weight", 1, &config->d_model, 0);
     claim_table(l);
+    kn_blocks_spec spec = {.load = load_block,
+                           .config = &m->config,
+                           .block_bytes = sizeof(kn_t5_block),
+                           .n = config->n_layers,
+                           .n_resident = n_resident};
+    m->blocks = kn_blocks_new(l, &spec);
 }
 
 void kn_t5_done(kn_t5 *m)
 {
-    free(m->blocks);
+    kn_blocks_free(m->blocks);
     m->blocks = NULL;
 }
 
@@ -186,93 +181,40 @@ static kn_tensor embed(kn_ctx *c, const kn_t5_config *f, kn_loader *l, t5_batch 
     return x;
 }
 
-/* Asks the system to read block i of the checkpoint while the one before it is computed. */
-static void read_ahead(kn_loader *l, int i)
+/* Keeps *rel_bias up to date. */
+static void run_block(kn_ctx *c, const kn_t5_config *f, const kn_t5_block *b, const t5_batch *batch,
+                      kn_tensor x, kn_tensor *rel_bias)
 {
-    char prefix[48];
-    int len = snprintf(prefix, sizeof prefix, "encoder.block.%d.", i);
-    for (int e = 0; e < kn_checkpoint_count(l->ck); e++) {
-        const kn_entry *entry = kn_checkpoint_at(l->ck, e);
-        if (entry->data && !strncmp(entry->name, prefix, (size_t)len))
-            kn_map_prefetch(entry->data, entry->bytes);
-    }
-}
-
-/* Runs block i, which is in m or, if that is NULL, loaded for the time of the call.  Keeps *rel_bias up to date. */
-static void run_block(kn_ctx *c, const kn_t5_config *f, const kn_t5 *m, kn_loader *l, const t5_batch *batch,
-                      int i, kn_tensor x, kn_tensor *rel_bias)
-{
-    kn_weight_set local, *outer = l->set;
-    kn_t5_block block;
-    if (m) {
-        block = m->blocks[i];
-    } else {
-        kn_weight_set_init(&local, c->dev);
-        l->set = &local;
-        load_block(l, f, i, &block);
-        if (l->err.code)
-            kn_ctx_fail(c, l->err.code, "%s", l->err.msg);
-        else if (i + 1 < f->n_layers)
-            read_ahead(l, i + 1);
-    }
-    if (kn_ok(c) && !kn_is_null(block.rel_bias)) {
+    if (!kn_is_null(b->rel_bias)) {
         kn_free(c, rel_bias);
-        *rel_bias = unroll_bias(c, f, block.rel_bias);
+        *rel_bias = unroll_bias(c, f, b->rel_bias);
     }
-    if (kn_ok(c)) {
-        self_attention(c, f, &block, batch, x, *rel_bias);
-        feed_forward(c, f, &block, x);
-    }
-    if (!m) {
-        kn_weight_set_done(&local);
-        l->set = outer;
-    }
+    if (!kn_ok(c))
+        return;
+    self_attention(c, f, b, batch, x, *rel_bias);
+    feed_forward(c, f, b, x);
 }
 
-static kn_tensor final_norm(kn_ctx *c, const kn_t5_config *f, const kn_t5 *m, kn_loader *l, kn_tensor x)
+kn_tensor kn_t5_forward(kn_ctx *c, const kn_t5 *m, kn_loader *l, const kn_t5_seq *seqs, int n_seqs,
+                        const kn_t5_hooks *hooks)
 {
-    if (m)
-        return kn_rms_norm(c, x, m->norm, f->eps, KN_ACT_NONE, NULL, 1, KN_F32);
-    kn_weight_set local, *outer = l->set;
-    kn_weight_set_init(&local, c->dev);
-    l->set = &local;
-    kn_tensor norm = load_norm(l, f), y = {0};
-    if (l->err.code)
-        kn_ctx_fail(c, l->err.code, "%s", l->err.msg);
-    else
-        y = kn_rms_norm(c, x, norm, f->eps, KN_ACT_NONE, NULL, 1, KN_F32);
-    kn_weight_set_done(&local);
-    l->set = outer;
-    return y;
-}
-
-static kn_tensor encode(kn_ctx *c, const kn_t5_config *f, const kn_t5 *m, kn_loader *l, const kn_t5_seq *seqs,
-                        int n_seqs, const kn_t5_hooks *hooks)
-{
+    const kn_t5_config *f = &m->config;
     const kn_trace *trace = hooks ? &hooks->trace : NULL;
     t5_batch batch = {.seqs = seqs, .n_seqs = n_seqs};
     kn_scope scope = kn_scope_open(c);
     kn_tensor rel_bias = {0}, x = embed(c, f, l, &batch);
     kn_trace_tensor(trace, x, "text.embed");
     for (int i = 0; i < f->n_layers && kn_ok(c); i++) {
-        run_block(c, f, m, l, &batch, i, x, &rel_bias);
+        const kn_t5_block *b = kn_blocks_use(c, m->blocks, i);
+        if (!b)
+            break;
+        run_block(c, f, b, &batch, x, &rel_bias);
         kn_trace_tensor(trace, kn_ok(c) ? x : (kn_tensor){0}, "text.block%d.out", i);
         if (hooks && hooks->progress)
             hooks->progress(hooks->ud, i + 1, f->n_layers);
     }
-    kn_tensor y = kn_ok(c) ? final_norm(c, f, m, l, x) : (kn_tensor){0};
+    kn_tensor y =
+        kn_ok(c) ? kn_rms_norm(c, x, m->norm, f->eps, KN_ACT_NONE, NULL, 1, KN_F32) : (kn_tensor){0};
     kn_trace_tensor(trace, y, "text.out");
     return kn_scope_close(c, scope, y);
-}
-
-kn_tensor kn_t5_forward(kn_ctx *c, const kn_t5 *m, kn_loader *l, const kn_t5_seq *seqs, int n_seqs,
-                        const kn_t5_hooks *hooks)
-{
-    return encode(c, &m->config, m, l, seqs, n_seqs, hooks);
-}
-
-kn_tensor kn_t5_encode_streamed(kn_ctx *c, const kn_t5_config *config, kn_loader *l, const kn_t5_seq *seqs,
-                                int n_seqs, const kn_t5_hooks *hooks)
-{
-    return encode(c, config, NULL, l, seqs, n_seqs, hooks);
 }

@@ -10,7 +10,7 @@
 
 #include "base/json.h"
 #include "models/common/trace.h"
-#include "tensor/loader.h"
+#include "tensor/blocks.h"
 #include "tensor/ops.h"
 
 typedef struct kn_t5_config {
@@ -51,25 +51,22 @@ typedef struct kn_t5_hooks {
     void *ud;
 } kn_t5_hooks;
 
-/* The whole encoder on the device: for short ones, or when it stays for many prompts. */
 typedef struct kn_t5 {
     kn_t5_config config;
-    kn_t5_block *blocks; /* heap */
+    kn_blocks *blocks; /* of kn_t5_block; owned */
     kn_tensor norm;
 } kn_t5;
 
-/* Loads all blocks; l->err says how it went. kn_t5_done frees host memory only (weights belong to l->set). */
-void kn_t5_load(kn_t5 *m, const kn_t5_config *config, kn_loader *l);
+/* n_resident blocks stay on the device (KN_ALL_BLOCKS: for short encoders, or when it stays for many prompts), the others
+ * are loaded as they are used: 0 for encoders that are used once (UMT5-XXL has 11 GB in bf16).  l->err says how it went. m
+ * must not move until _done, which leaves the weights in l->set. */
+void kn_t5_load(kn_t5 *m, const kn_t5_config *config, int n_resident, kn_loader *l);
 void kn_t5_done(kn_t5 *m);
 
 /* Hidden states after the final norm, f32 [sum of n, d_model].  Embedding rows are gathered from l's checkpoint, so
  * the table is never resident.  hooks may be NULL. */
 kn_tensor kn_t5_forward(kn_ctx *c, const kn_t5 *m, kn_loader *l, const kn_t5_seq *seqs, int n_seqs,
                         const kn_t5_hooks *hooks);
-/* The same with one block in memory at a time: load, run all sequences, free; the next block is read ahead.  For
- * encoders that are used once (UMT5-XXL has 11 GB in bf16).  Failures of the loader end up in c->err. */
-kn_tensor kn_t5_encode_streamed(kn_ctx *c, const kn_t5_config *config, kn_loader *l, const kn_t5_seq *seqs,
-                                int n_seqs, const kn_t5_hooks *hooks);
 
 /* The bucket of a distance (key - query), bidirectional: half of the buckets for each sign, exact up to a quarter of
  * n_buckets, then logarithmic up to max_distance. */

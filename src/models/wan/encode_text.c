@@ -51,8 +51,13 @@ static int run_text_encoder(kn_wan_model *m, kn_run *r, const kn_t5_seq *seqs, i
     kn_t5_hooks hooks = {.progress = text_progress, .ud = r};
     kn_weight_set_init(&set, c->dev);
     kn_loader_init(&l, &set, m->text_ck, NULL, c->act); /* int8 costs quality here and saves one pass */
+    kn_t5 t5;
+    kn_t5_load(&t5, &m->text, 0, &l);
+    int rc = kn_loader_finish(&l, kn_t5_ignore, err);
+    if (rc)
+        goto out;
     kn_scope s = kn_scope_open(c);
-    kn_tensor h = kn_t5_encode_streamed(c, &m->text, &l, seqs, n_seqs, &hooks);
+    kn_tensor h = kn_t5_forward(c, &t5, &l, seqs, n_seqs, &hooks);
     int64_t row = 0;
     for (int i = 0; i < n_seqs; i++) {
         if (!kn_is_null(h))
@@ -60,9 +65,9 @@ static int run_text_encoder(kn_wan_model *m, kn_run *r, const kn_t5_seq *seqs, i
         row += seqs[i].n;
     }
     kn_scope_close(c, s, (kn_tensor){0});
-    int rc = kn_ctx_error(c, err);
-    if (!rc)
-        rc = kn_loader_finish(&l, kn_t5_ignore, err);
+    rc = kn_ctx_error(c, err);
+out:
+    kn_t5_done(&t5);
     kn_weight_set_done(&set);
     kn_pool_trim(c);
     return rc;

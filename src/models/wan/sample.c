@@ -61,7 +61,8 @@ static void make_context(sampler *s, int which, const kn_wan_states *states)
             kn_from_f32(c, KN_F32, KN_DIMS(s->cond->n_image, config(s)->image_dim), s->cond->image_states);
     kn_wan_context_init(c, &s->dit, text, image, NULL, &s->contexts[which]);
     s->contexts[which].n_equal = states->n_equal;
-    kn_wan_context_keep_kv(c, &s->dit, &s->contexts[which]);
+    if (kn_blocks_all_stay(s->dit.blocks) && kn_blocks_all_stay(s->dit.vace_blocks))
+        kn_wan_context_keep_kv(c, &s->dit, &s->contexts[which]);
     kn_free(c, &text);
     kn_free(c, &image);
 }
@@ -92,7 +93,8 @@ static int load(sampler *s, int expert, kn_err *err)
     s->scope = kn_scope_open(c);
     s->loaded = true;
     s->expert = expert;
-    kn_wan_transformer_load(&s->dit, f, &l);
+    s->r->n_blocks = kn_wan_n_blocks(f);
+    kn_wan_transformer_load(&s->dit, f, s->r->n_resident, &l);
     int rc = kn_loader_finish(&l, NULL, err);
     if (rc)
         return rc;

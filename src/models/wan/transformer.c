@@ -65,15 +65,15 @@ void kn_wan_context_keep_kv(kn_ctx *c, const kn_wan_transformer *m, kn_wan_conte
 {
     const kn_wan_config *f = &m->config;
     kn_wan_context_done(context);
-    context->kv = kn_calloc((size_t)(f->n_layers + f->n_vace), sizeof *context->kv);
+    context->kv = kn_calloc((size_t)kn_wan_n_blocks(f), sizeof *context->kv);
     if (!context->kv) {
-        kn_ctx_fail(c, KN_ENOMEM, "no memory for keys and values of %d blocks", f->n_layers + f->n_vace);
+        kn_ctx_fail(c, KN_ENOMEM, "no memory for keys and values of %d blocks", kn_wan_n_blocks(f));
         return;
     }
-    for (int i = 0; i < f->n_layers; i++)
-        context->kv[i] = kn_wan_block_kv(c, f, &m->blocks[i], context);
-    for (int i = 0; i < f->n_vace; i++)
-        context->kv[f->n_layers + i] = kn_wan_block_kv(c, f, &m->vace_blocks[i], context);
+    for (int i = 0; i < f->n_layers && kn_ok(c); i++)
+        context->kv[i] = kn_wan_block_kv(c, f, kn_blocks_use(c, m->blocks, i), context);
+    for (int i = 0; i < f->n_vace && kn_ok(c); i++)
+        context->kv[f->n_layers + i] = kn_wan_block_kv(c, f, kn_blocks_use(c, m->vace_blocks, i), context);
 }
 
 void kn_wan_context_done(kn_wan_context *context)
@@ -161,7 +161,10 @@ static kn_tensor head(kn_ctx *c, const kn_wan_transformer *m, const kn_wan_pass 
 static kn_tensor begin_control(kn_ctx *c, const kn_wan_transformer *m, const kn_wan_input *in, kn_tensor x)
 {
     kn_tensor control = patchify(c, &m->config, m->vace_patch, in->control);
-    kn_tensor s = kn_linear(c, control, m->vace_blocks[0].proj_in, KN_ACT_NONE, KN_F32);
+    const kn_wan_block *first = kn_blocks_use(c, m->vace_blocks, 0);
+    if (!first)
+        return (kn_tensor){0};
+    kn_tensor s = kn_linear(c, control, first->proj_in, KN_ACT_NONE, KN_F32);
     kn_free(c, &control);
     kn_add(c, s, x, 1);
     return s;
@@ -174,9 +177,12 @@ static void add_hint(kn_ctx *c, const kn_wan_transformer *m, const kn_wan_pass *
 {
     char name[32];
     snprintf(name, sizeof name, "dit.vace%d", i);
+    const kn_wan_block *b = kn_blocks_use(c, m->vace_blocks, i);
+    if (!b)
+        return;
     kn_scope scope = kn_scope_open(c);
-    kn_wan_block_forward(c, p, &m->vace_blocks[i], m->config.n_layers + i, name, control);
-    kn_tensor hint = kn_linear(c, control, m->vace_blocks[i].proj_out, KN_ACT_NONE, c->act);
+    kn_wan_block_forward(c, p, b, m->config.n_layers + i, name, control);
+    kn_tensor hint = kn_linear(c, control, b->proj_out, KN_ACT_NONE, c->act);
     kn_trace_tensor(p->trace, hint, "%s.hint", name);
     kn_add(c, x, hint, in->control_scale ? in->control_scale[i] : 1);
     kn_scope_close(c, scope, (kn_tensor){0});
@@ -188,10 +194,13 @@ static void run_blocks(kn_ctx *c, const kn_wan_transformer *m, const kn_wan_pass
     const kn_wan_config *f = &m->config;
     kn_tensor control = f->n_vace ? begin_control(c, m, in, x) : (kn_tensor){0};
     int n_hints = 0;
-    for (int i = 0; i < f->n_layers && kn_ok(c); i++) {
+    for (int i = 0; i < f->n_layers; i++) {
         char name[32];
+        const kn_wan_block *b = kn_blocks_use(c, m->blocks, i);
+        if (!b)
+            return;
         snprintf(name, sizeof name, "dit.block%d", i);
-        kn_wan_block_forward(c, p, &m->blocks[i], i, name, x);
+        kn_wan_block_forward(c, p, b, i, name, x);
         if (n_hints < f->n_vace && f->vace_layers[n_hints] == i)
             add_hint(c, m, p, in, n_hints++, control, x);
     }

@@ -9,7 +9,7 @@
 #include "base/json.h"
 #include "models/common/trace.h"
 #include "models/wan/rope.h"
-#include "tensor/loader.h"
+#include "tensor/blocks.h"
 #include "tensor/ops.h"
 
 enum { KN_WAN_MAX_LAYERS = 256 };
@@ -60,14 +60,18 @@ typedef struct kn_wan_transformer {
     const kn_weight *patch, *vace_patch, *proj_out;
     const kn_weight *time_1, *time_2, *time_proj, *text_1, *text_2;
     kn_wan_image_embedder image;
-    kn_tensor modulation;               /* [2, dim] of the head */
-    kn_wan_block *blocks, *vace_blocks; /* heap */
+    kn_tensor modulation;            /* [2, dim] of the head */
+    kn_blocks *blocks, *vace_blocks; /* of kn_wan_block; owned */
 } kn_wan_transformer;
 
-/* Loads everything; l->err says how it went.  int8 mode: the blocks' matrices become int8, the rest stays bf16, and
- * the tiny layers at both ends f32.  _done frees host memory only (weights belong to l->set). */
-void kn_wan_transformer_load(kn_wan_transformer *m, const kn_wan_config *config, kn_loader *l);
+/* Loads everything but the blocks that do not stay: n_resident (KN_ALL_BLOCKS) do, of the main blocks first.  l->err says
+ * how it went.  int8 mode: the blocks' matrices become int8, the rest stays bf16, and the tiny layers at both ends f32.
+ * m must not move until _done, which leaves the weights in l->set. */
+void kn_wan_transformer_load(kn_wan_transformer *m, const kn_wan_config *config, int n_resident,
+                             kn_loader *l);
 void kn_wan_transformer_done(kn_wan_transformer *m);
+/* How many blocks there are, of which some may stay. */
+int kn_wan_n_blocks(const kn_wan_config *config);
 
 /* Keys and values of one block's cross attention, [n_text or n_image, dim]. */
 typedef struct kn_wan_kv {
@@ -90,7 +94,8 @@ typedef struct kn_wan_context {
 void kn_wan_context_init(kn_ctx *c, const kn_wan_transformer *m, kn_tensor text, kn_tensor image,
                          const kn_trace *trace, kn_wan_context *ret);
 /* Computes the keys and values of every block into the current scope, so that steps need not: 2 * n_text * dim
- * elements a block, for two matrix products of n_text rows a block and step saved. */
+ * elements a block, for two matrix products of n_text rows a block and step saved.  Not worth it when blocks come and go:
+ * they would all have to come. */
 void kn_wan_context_keep_kv(kn_ctx *c, const kn_wan_transformer *m, kn_wan_context *context);
 /* Host memory only. */
 void kn_wan_context_done(kn_wan_context *context);

@@ -22,6 +22,7 @@ static void load_attention(kn_loader *l, kn_wan_attention *a, int64_t dim, bool 
 static void load_block(kn_loader *l, const kn_wan_config *f, const char *kind, int i, kn_wan_block *b)
 {
     int64_t dim = f->dim;
+    *b = (kn_wan_block){0};
     kn_loader_prefix(l, "%s.%d.attn1.", kind, i);
     load_attention(l, &b->self, dim, false);
     kn_loader_prefix(l, "%s.%d.attn2.", kind, i);
@@ -36,20 +37,33 @@ static void load_block(kn_loader *l, const kn_wan_config *f, const char *kind, i
     b->modulation = kn_load_vector(l, "scale_shift_table", KN_DIMS(6, dim), 0);
 }
 
-static void load_vace(kn_loader *l, kn_wan_transformer *m)
+static void load_main(kn_loader *l, const void *config, int i, void *ret)
 {
-    const kn_wan_config *f = &m->config;
-    const int *p = f->patch;
-    kn_loader_prefix(l, "%s", "");
-    m->vace_patch =
-        kn_load_conv(l, "vace_patch_embedding", f->vace_in_channels, f->dim, p[0], p[1], p[2], KN_LOAD_F32);
-    for (int i = 0; i < f->n_vace; i++) {
-        kn_wan_block *b = &m->vace_blocks[i];
-        load_block(l, f, "vace_blocks", i, b);
-        if (i == 0)
-            b->proj_in = kn_load_linear(l, "proj_in", f->dim, f->dim, 0);
-        b->proj_out = kn_load_linear(l, "proj_out", f->dim, f->dim, 0);
-    }
+    load_block(l, config, "blocks", i, ret);
+}
+
+static void load_vace(kn_loader *l, const void *config, int i, void *ret)
+{
+    const kn_wan_config *f = config;
+    kn_wan_block *b = ret;
+    load_block(l, f, "vace_blocks", i, b);
+    if (i == 0)
+        b->proj_in = kn_load_linear(l, "proj_in", f->dim, f->dim, 0);
+    b->proj_out = kn_load_linear(l, "proj_out", f->dim, f->dim, 0);
+}
+
+static void load_blocks(kn_loader *l, kn_wan_transformer *m, int n_resident)
+{
+    int n = m->config.n_layers, rest = n_resident > n ? n_resident - n : 0;
+    kn_blocks_spec spec = {.config = &m->config, .block_bytes = sizeof(kn_wan_block)};
+    spec.load = load_vace;
+    spec.n = m->config.n_vace;
+    spec.n_resident = rest;
+    m->vace_blocks = kn_blocks_new(l, &spec);
+    spec.load = load_main;
+    spec.n = n;
+    spec.n_resident = n_resident;
+    m->blocks = kn_blocks_new(l, &spec);
 }
 
 static void load_image_embedder(kn_loader *l, const kn_wan_config *f, kn_wan_image_embedder *e)
@@ -80,31 +94,31 @@ static void load_embedders(kn_loader *l, kn_wan_transformer *m)
     m->text_2 = kn_load_linear(l, "text_embedder.linear_2", f->dim, f->dim, KN_LOAD_KEEP_FLOAT);
     if (f->image_dim)
         load_image_embedder(l, f, &m->image);
+    kn_loader_prefix(l, "%s", "");
 }
 
-void kn_wan_transformer_load(kn_wan_transformer *m, const kn_wan_config *config, kn_loader *l)
+void kn_wan_transformer_load(kn_wan_transformer *m, const kn_wan_config *config, int n_resident, kn_loader *l)
 {
     *m = (kn_wan_transformer){.config = *config};
-    m->blocks = kn_calloc((size_t)config->n_layers, sizeof *m->blocks);
-    m->vace_blocks = kn_calloc((size_t)config->n_vace + 1, sizeof *m->vace_blocks);
-    if (!m->blocks || !m->vace_blocks) {
-        kn_fail(&l->err, KN_ENOMEM, "no memory for %d blocks", config->n_layers + config->n_vace);
-        return;
-    }
+    const int *p = config->patch;
     load_embedders(l, m);
     if (config->n_vace)
-        load_vace(l, m);
-    for (int i = 0; i < config->n_layers; i++)
-        load_block(l, config, "blocks", i, &m->blocks[i]);
-    kn_loader_prefix(l, "%s", "");
+        m->vace_patch = kn_load_conv(l, "vace_patch_embedding", config->vace_in_channels, config->dim, p[0],
+                                     p[1], p[2], KN_LOAD_F32);
     m->modulation = kn_load_vector(l, "scale_shift_table", KN_DIMS(2, config->dim), 0);
-    int64_t n_patch = (int64_t)config->patch[0] * config->patch[1] * config->patch[2];
+    int64_t n_patch = (int64_t)p[0] * p[1] * p[2];
     m->proj_out = kn_load_linear(l, "proj_out", config->dim, n_patch * config->out_channels, KN_LOAD_F32);
+    load_blocks(l, m, n_resident);
 }
 
 void kn_wan_transformer_done(kn_wan_transformer *m)
 {
-    free(m->blocks);
-    free(m->vace_blocks);
+    kn_blocks_free(m->blocks);
+    kn_blocks_free(m->vace_blocks);
     m->blocks = m->vace_blocks = NULL;
+}
+
+int kn_wan_n_blocks(const kn_wan_config *config)
+{
+    return config->n_layers + config->n_vace;
 }
