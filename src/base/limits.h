@@ -37,6 +37,8 @@
 #define KN_LIMIT_RUN_STATES 32
 /* Text states kept on disk: one prompt of Wan's encoder has 0.5 to 16 MB, so hundreds of prompts. */
 #define KN_LIMIT_TEXT_CACHE_BYTES (1ull << 30)
+/* Blocks of a denoiser: the deepest published ones have about 60. */
+#define KN_LIMIT_BLOCKS 1024
 /* Threads: above this the partition tables of the kernels would need heap memory. */
 #define KN_LIMIT_THREADS 256
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/parallel.h"
+#include "base/ram.h"
 #include "cli/cli.h"
 
 enum { MAX_REPEATS = 15 };
@@ -21,29 +22,6 @@ typedef struct bench {
     size_t peak_bytes;
     double rss_growth; /* bytes: peak resident memory less that before the run */
 } bench;
-
-static double resident(const char *key)
-{
-    char line[256];
-    double kb = 0;
-    FILE *f = fopen("/proc/self/status", "re");
-    while (f && fgets(line, sizeof line, f))
-        if (strncmp(line, key, strlen(key)) == 0)
-            kb = strtod(line + strlen(key) + 1, NULL);
-    if (f)
-        fclose(f);
-    return kb * 1024;
-}
-
-/* The peak since now, where the kernel lets us reset it. */
-static void reset_peak(void)
-{
-    FILE *f = fopen("/proc/self/clear_refs", "we");
-    if (!f)
-        return;
-    fputs("5", f);
-    fclose(f);
-}
 
 static double flops(const kn_stats *s)
 {
@@ -79,19 +57,20 @@ static int run(bench *b, void *model, kn_err *err)
     kn_run r;
     listener l = {0};
     kn_progress_init(&l.progress, false);
-    int rc = kn_plan_make(b->desc, model, &b->rq, b->dev, NULL, NULL, &b->plan, err);
+    int rc = kn_plan_choose(b->desc, model, &b->rq, b->dev, NULL, NULL, &b->plan, err);
     if (!rc)
-        rc = kn_ctx_init(&ctx, b->dev, kn_activation_dtype(b->plan.dtype), 0, err);
+        rc = kn_ctx_init(&ctx, b->dev, kn_activation_dtype(b->plan.dtype), b->plan.pool_bytes, err);
     if (rc)
         return rc;
     kn_run_init(&r, &ctx, &b->rq);
+    r.policy = b->plan.policy;
     r.event = on_event;
     r.event_ud = &l;
     r.pictures = drop_pictures;
-    double before = resident("VmRSS:");
-    reset_peak();
+    double before = (double)kn_ram_resident();
+    kn_ram_reset_peak();
     rc = b->desc->generate(model, &r, err);
-    double growth = resident("VmHWM:") - before;
+    double growth = (double)kn_ram_resident_peak() - before;
     b->rss_growth = growth > b->rss_growth ? growth : b->rss_growth;
     memcpy(b->spans, r.spans, sizeof b->spans);
     b->n_spans = r.n_spans;

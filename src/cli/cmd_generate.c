@@ -71,14 +71,25 @@ static int check(const kn_request *rq, kn_err *err)
     return 0;
 }
 
+static int pin_plan(const char *file, kn_request *rq, kn_err *err)
+{
+    json_t *plan = NULL;
+    int rc = kn_json_load(file, &plan, err);
+    if (!rc)
+        rc = kn_plan_pin(plan, file, rq, err);
+    json_decref(plan);
+    return rc;
+}
+
 int kn_cmd_generate(int argc, char **argv)
 {
     bool json = false, help = false, resume = false;
-    const char *encoder = NULL;
+    const char *encoder = NULL, *plan = NULL;
     const kn_switch switches[] = {
         {"encoder", "NAME", "video encoder (default: libx264, else what is there)", NULL, &encoder},
         {"resume", NULL, "go on where the last run of this request stopped; begin if there is none", &resume,
          NULL},
+        {"plan", "FILE", "run as this plan says (kinora plan --json); other options come first", NULL, &plan},
         {"json", NULL, "progress and result as JSON lines on standard output", &json, NULL},
         {0},
     };
@@ -96,6 +107,8 @@ int kn_cmd_generate(int argc, char **argv)
     }
     if (!rc)
         rc = check(&rq, &err);
+    if (!rc && plan)
+        rc = pin_plan(plan, &rq, &err);
     if (!rc)
         rc = kn_model_find(rq.model, &desc, &path, &err);
     if (!rc) {

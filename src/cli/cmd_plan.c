@@ -26,10 +26,29 @@ static void print_plan(const kn_request *rq, const kn_plan *p, const kn_device *
                kn_format_bytes((double)s->peak_bytes, b, sizeof b),
                kn_format_seconds(s->seconds, c, sizeof c));
     }
-    printf("\npeak memory %s of %s: %s; about %s\n", kn_format_bytes((double)p->peak_bytes, a, sizeof a),
-           kn_format_bytes((double)p->mem_total_bytes, b, sizeof b),
-           p->peak_bytes <= p->mem_total_bytes ? "fits" : "does NOT fit",
-           kn_format_seconds(p->seconds, c, sizeof c));
+    printf("\nneeds %s of the %s %s: %s; about %s\n", kn_format_bytes((double)p->need_bytes, a, sizeof a),
+           kn_format_bytes((double)p->budget_bytes, b, sizeof b),
+           p->budget_is_request ? "that the budget leaves" : "that are free",
+           kn_plan_fits(p) ? "fits" : "does NOT fit", kn_format_seconds(p->seconds, c, sizeof c));
+}
+
+static void print_candidates(const kn_plan *p)
+{
+    char a[32], b[32];
+    if (p->n_candidates < 2)
+        return;
+    printf("\nhow to make it fit, in the order tried\n\n  %-18s %-12s %10s %10s\n", "blocks in memory",
+           "decoding", "needs", "about");
+    for (int i = 0; i < p->n_candidates; i++) {
+        const kn_candidate *c = &p->candidates[i];
+        char blocks[32], tile[32] = "whole";
+        snprintf(blocks, sizeof blocks, "%d of %d", c->policy.n_resident, p->n_blocks);
+        if (c->policy.vae_tile)
+            snprintf(tile, sizeof tile, "tiles of %lld", (long long)c->policy.vae_tile);
+        printf("  %-18s %-12s %10s %10s  %s\n", blocks, tile,
+               kn_format_bytes((double)c->need_bytes, a, sizeof a),
+               kn_format_seconds(c->seconds, b, sizeof b), c->fits ? "fits" : c->reason);
+    }
 }
 
 static void print_json(const kn_request *rq, const kn_plan *p)
@@ -70,11 +89,13 @@ static int plan(const kn_request *given, bool json, kn_err *err)
     if (!rc)
         rc = kn_rates_measure(dev, kn_request_dtype(&rq, dev), &rates, err);
     if (!rc)
-        rc = kn_plan_make(desc, model, &rq, dev, &rates, cache_dir, &p, err);
+        rc = kn_plan_choose(desc, model, &rq, dev, &rates, cache_dir, &p, err);
     if (!rc && json)
         print_json(&rq, &p);
-    else if (!rc)
+    else if (!rc) {
         print_plan(&rq, &p, dev);
+        print_candidates(&p);
+    }
     if (desc)
         desc->close(model);
     kn_device_close(dev);

@@ -126,17 +126,6 @@ static int choose_seed(kn_request *rq, kn_err *err)
     return 0;
 }
 
-static int check_memory(const kn_plan *p, kn_err *err)
-{
-    if (p->peak_bytes <= p->mem_total_bytes)
-        return 0;
-    return kn_fail(
-        err, KN_ENOMEM,
-        "this needs %.1f GB and the device has %.1f GB; in order of least loss: dtype int8, vae_tile 256, "
-        "fewer frames, a smaller picture",
-        (double)p->peak_bytes / 1e9, (double)p->mem_total_bytes / 1e9);
-}
-
 static void forward_note(void *ud, const char *text)
 {
     kn_run_note(ud, "%s", text);
@@ -206,6 +195,19 @@ static void say_resumed(kn_run *r)
         kn_run_note(r, "resumed after sampling");
 }
 
+static void say_policy(const kn_plan *p, kn_run *notes)
+{
+    char how[160], need[96];
+    kn_plan_describe(p, how, sizeof how);
+    snprintf(need, sizeof need, "needs %.2f GB of the %.2f GB %s", (double)p->need_bytes / 1e9,
+             (double)p->budget_bytes / 1e9,
+             p->budget_is_request ? "left in the memory budget" : "that are free");
+    if (*how)
+        kn_run_note(notes, "%s: %s", how, need);
+    else if (!kn_plan_fits(p))
+        kn_run_note(notes, "%s: it may be slow", need);
+}
+
 /* Everything after the model is open: plan, then run. */
 static int run_model(const kn_model_desc *desc, void *model, kn_device *dev, const kn_generate_opts *opts,
                      kn_run_state *state, kn_result *res, kn_err *err)
@@ -213,13 +215,13 @@ static int run_model(const kn_model_desc *desc, void *model, kn_device *dev, con
     kn_ctx ctx = {0};
     kn_run run = {0};
     output out = {0};
-    int rc = kn_plan_make(desc, model, &res->request, dev, NULL, opts->cache_dir, &res->plan, err);
+    int rc = kn_plan_choose(desc, model, &res->request, dev, NULL, opts->cache_dir, &res->plan, err);
     if (!rc)
-        rc = check_memory(&res->plan, err);
+        rc = kn_plan_check(&res->plan, err);
     if (!rc)
         rc = open_output(&out, &res->request, opts, err);
     if (!rc)
-        rc = kn_ctx_init(&ctx, dev, kn_activation_dtype(res->plan.dtype), 0, err);
+        rc = kn_ctx_init(&ctx, dev, kn_activation_dtype(res->plan.dtype), res->plan.pool_bytes, err);
     if (rc)
         goto out;
     /* after the sink is open: the encoder's threads must not inherit one core */
@@ -231,8 +233,10 @@ static int run_model(const kn_model_desc *desc, void *model, kn_device *dev, con
     run.event_ud = opts->event_ud;
     run.pictures = take_pictures;
     run.pictures_ud = &out;
+    run.policy = res->plan.policy;
     run.cache_dir = opts->cache_dir;
     run.state = state;
+    say_policy(&res->plan, &run);
     if (out.sink && *kn_sink_note(out.sink))
         kn_run_note(&run, "%s", kn_sink_note(out.sink));
     say_resumed(&run);
@@ -305,9 +309,10 @@ json_t *kn_result_to_json(const kn_model_desc *desc, const kn_result *r)
                               json_pack("{s:s, s:s, s:f, s:I}", "phase", kn_phase_name(r->spans[i].phase),
                                         "detail", r->spans[i].detail, "seconds", r->spans[i].seconds, "units",
                                         (json_int_t)r->spans[i].units));
-    return json_pack("{s:s, s:s, s:s, s:s, s:o?, s:I, s:s, s:s, s:i, s:o}", "generator", "kinora", "version",
-                     KN_VERSION, "family", desc->name, "device", r->device, "request",
+    return json_pack("{s:s, s:s, s:s, s:s, s:o?, s:I, s:s, s:i, s:i, s:I, s:s, s:i, s:o}", "generator",
+                     "kinora", "version", KN_VERSION, "family", desc->name, "device", r->device, "request",
                      kn_request_to_json(&r->request), "peak_bytes", (json_int_t)r->peak_bytes, "dtype",
-                     kn_dtype_name(r->plan.dtype), "frames_hash", r->frames_hash, "first_step", r->first_step,
-                     "timings", timings);
+                     kn_dtype_name(r->plan.dtype), "blocks", r->plan.n_blocks, "resident_blocks",
+                     r->plan.policy.n_resident, "vae_tile", (json_int_t)r->plan.policy.vae_tile,
+                     "frames_hash", r->frames_hash, "first_step", r->first_step, "timings", timings);
 }

@@ -2,7 +2,15 @@
 
 #include <string.h>
 
-#include "base/clock.h"
+/* What the program takes beside the plan's bytes: code that oneDNN generates, thread stacks, the libraries' own buffers.
+ * Resident growth beyond them was 9 to 21 MB from the demo model to Wan 1.3B (bench/results). */
+#define PROGRAM_BYTES ((size_t)16 << 20)
+
+/* Text that was to be recalled from the cache may have to be encoded after all. */
+#define POOL_SLACK_BYTES ((size_t)64 << 20)
+
+/* x264 holds this many pictures of 12 bits a pixel: its look-ahead of 40, its references, and threads. */
+enum { ENCODER_PICTURES = 60 };
 
 kn_dtype kn_request_dtype(const kn_request *rq, const kn_device *dev)
 {
@@ -19,14 +27,27 @@ kn_dtype kn_activation_dtype(kn_dtype dtype)
 
 double kn_rates_seconds(const kn_rates *rates, const kn_stats *stats)
 {
-    double s = stats->bytes[KN_WORK_MEMORY] / rates->bytes;
+    double s = stats->bytes[KN_WORK_MEMORY] / rates->bytes + stats->loaded_bytes / rates->loading;
     for (int i = 0; i < KN_WORK_MEMORY; i++)
         s += stats->flops[i] / rates->flops[i];
     return s;
 }
 
-int kn_plan_make(const kn_model_desc *desc, void *model, const kn_request *rq, kn_device *dev,
-                 const kn_rates *rates, const char *cache_dir, kn_plan *ret, kn_err *err)
+/* Frames that are kept or encoded while the device still holds its own. */
+static size_t beside(const kn_request *rq)
+{
+    size_t pixels = (size_t)rq->width * (size_t)rq->height, bytes = PROGRAM_BYTES;
+    if (rq->save_tensors)
+        bytes += (size_t)rq->frames * pixels * 3 * sizeof(float);
+    if (rq->output) {
+        int64_t n = rq->frames < ENCODER_PICTURES ? rq->frames : ENCODER_PICTURES;
+        bytes += (size_t)n * pixels * 3 / 2;
+    }
+    return bytes;
+}
+
+int kn_plan_make(const kn_model_desc *desc, void *model, const kn_request *rq, const kn_policy *policy,
+                 kn_device *dev, const kn_rates *rates, const char *cache_dir, kn_plan *ret, kn_err *err)
 {
     kn_device *meta = NULL;
     kn_ctx ctx = {0};
@@ -39,6 +60,7 @@ int kn_plan_make(const kn_model_desc *desc, void *model, const kn_request *rq, k
     if (rc)
         goto out;
     kn_run_init(&run, &ctx, rq);
+    run.policy = *policy;
     run.cache_dir = cache_dir;
     rc = desc->generate(model, &run, err);
     if (rc)
@@ -46,6 +68,12 @@ int kn_plan_make(const kn_model_desc *desc, void *model, const kn_request *rq, k
     memcpy(plan.spans, run.spans, sizeof plan.spans);
     plan.n_spans = run.n_spans;
     plan.peak_bytes = run.peak_bytes;
+    plan.pool_bytes = run.pool_peak_bytes + POOL_SLACK_BYTES;
+    plan.need_bytes = plan.peak_bytes + beside(rq);
+    plan.n_blocks = run.n_blocks;
+    plan.policy = *policy;
+    if (plan.policy.n_resident > plan.n_blocks)
+        plan.policy.n_resident = plan.n_blocks;
     for (int i = 0; i < plan.n_spans; i++) {
         plan.spans[i].seconds = rates ? kn_rates_seconds(rates, &plan.spans[i].stats) : 0;
         plan.seconds += plan.spans[i].seconds;
@@ -58,6 +86,8 @@ out:
     return rc;
 }
 
+/* ---- as JSON ---- */
+
 static double total_flops(const kn_stats *s)
 {
     double f = 0;
@@ -66,18 +96,67 @@ static double total_flops(const kn_stats *s)
     return f;
 }
 
-json_t *kn_plan_to_json(const kn_plan *p)
+static json_t *phases_to_json(const kn_plan *p)
 {
     json_t *phases = json_array();
     for (int i = 0; i < p->n_spans; i++) {
         const kn_span *s = &p->spans[i];
-        json_array_append_new(phases, json_pack("{s:s, s:s, s:I, s:f, s:I, s:I, s:f}", "phase",
+        json_array_append_new(phases, json_pack("{s:s, s:s, s:I, s:f, s:I, s:f, s:I, s:f}", "phase",
                                                 kn_phase_name(s->phase), "detail", s->detail, "units",
                                                 (json_int_t)s->units, "flops", total_flops(&s->stats),
-                                                "weights_bytes", (json_int_t)s->weights_bytes, "peak_bytes",
+                                                "weights_bytes", (json_int_t)s->weights_bytes, "loaded_bytes",
+                                                s->stats.loaded_bytes, "peak_bytes",
                                                 (json_int_t)s->peak_bytes, "seconds", s->seconds));
     }
-    return json_pack("{s:s, s:I, s:I, s:f, s:o}", "dtype", kn_dtype_name(p->dtype), "peak_bytes",
-                     (json_int_t)p->peak_bytes, "mem_total_bytes", (json_int_t)p->mem_total_bytes, "seconds",
-                     p->seconds, "phases", phases);
+    return phases;
+}
+
+static json_t *candidates_to_json(const kn_plan *p)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < p->n_candidates; i++) {
+        const kn_candidate *c = &p->candidates[i];
+        json_array_append_new(list,
+                              json_pack("{s:i, s:I, s:I, s:f, s:b, s:s}", "resident_blocks",
+                                        c->policy.n_resident, "vae_tile", (json_int_t)c->policy.vae_tile,
+                                        "need_bytes", (json_int_t)c->need_bytes, "seconds", c->seconds,
+                                        "fits", c->fits, "reason", c->reason));
+    }
+    return list;
+}
+
+json_t *kn_plan_to_json(const kn_plan *p)
+{
+    json_t *policy = json_pack("{s:s, s:i, s:I}", "dtype", kn_dtype_name(p->dtype), "resident_blocks",
+                               p->policy.n_resident, "vae_tile", (json_int_t)p->policy.vae_tile);
+    return json_pack("{s:s, s:o, s:i, s:I, s:I, s:I, s:I, s:b, s:f, s:o, s:o}", "dtype",
+                     kn_dtype_name(p->dtype), "policy", policy, "blocks", p->n_blocks, "peak_bytes",
+                     (json_int_t)p->peak_bytes, "need_bytes", (json_int_t)p->need_bytes, "budget_bytes",
+                     (json_int_t)p->budget_bytes, "mem_total_bytes", (json_int_t)p->mem_total_bytes, "fits",
+                     kn_plan_fits(p), "seconds", p->seconds, "phases", phases_to_json(p), "candidates",
+                     candidates_to_json(p));
+}
+
+int kn_plan_pin(const json_t *plan, const char *origin, kn_request *rq, kn_err *err)
+{
+    static const char *const names[] = {"dtype", "resident_blocks", "vae_tile"};
+    const json_t *policy = json_object_get(plan, "policy");
+    json_t *wanted = json_object();
+    kn_request from;
+    kn_err why = {0};
+    kn_request_init(&from);
+    int rc = wanted ? 0 : kn_fail(err, KN_ENOMEM, "no memory for a plan");
+    if (!rc && !json_is_object(policy))
+        rc = kn_fail(err, KN_EFORMAT, "%.200s has no \"policy\"; expected what kinora plan --json prints",
+                     origin);
+    for (size_t i = 0; i < sizeof names / sizeof *names && !rc; i++)
+        if (json_object_get(policy, names[i]))
+            json_object_set(wanted, names[i], json_object_get(policy, names[i]));
+    if (!rc && kn_request_from_json(&from, wanted, &why))
+        rc = kn_fail(err, KN_EFORMAT, "%.200s: policy: %s", origin, why.msg);
+    if (!rc)
+        rc = kn_request_fill(rq, &from, err);
+    kn_request_done(&from);
+    json_decref(wanted);
+    return rc;
 }

@@ -1,6 +1,7 @@
 /* The parameter table, and setting parameters from text. */
 #include "engine/request.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -61,7 +62,9 @@ const kn_param kn_params[] = {
     CHOICE(device, "cpu", "what to compute on"),
     INT(threads, 1, KN_LIMIT_THREADS, "N", "processor threads (default: all cores)"),
     CHOICE(pin, "on|off", "bind each thread to a core (default: off)"),
-    INT(vae_tile, 0, KN_LIMIT_VIDEO_SIDE, "PIXELS", "decode in tiles of this size; 0 = whole pictures"),
+    INT(vae_tile, 0, KN_LIMIT_VIDEO_SIDE, "PIXELS", "decode in tiles of this size; 0 = whole pictures (default: whole if they fit)"),
+    INT(resident_blocks, 0, KN_LIMIT_BLOCKS, "N", "blocks of the denoiser that stay in memory, the others are read each time (default: as many as fit)"),
+    {"memory_budget", KN_PARAM_BYTES, offsetof(kn_request, memory_budget), 1 << 20, 1ll << 50, NULL, "SIZE", "memory the program may use: 6G, 1500M (default: what is free)"},
     {"lora", KN_PARAM_LORAS, offsetof(kn_request, loras), 0, 0, NULL, "FILE[:STRENGTH[:high|low]]", "LoRA to merge; repeatable"},
     FILE_(vae, "FILE", "VAE weights, when the model file has none"),
     FILE_(text_encoder, "FILE", "text encoder weights, when the model file has none"),
@@ -95,7 +98,7 @@ void kn_request_init(kn_request *rq)
 {
     *rq = (kn_request){0};
     for (const kn_param *p = kn_params; p->name; p++) {
-        if (p->type == KN_PARAM_INT)
+        if (p->type == KN_PARAM_INT || p->type == KN_PARAM_BYTES)
             *(int64_t *)kn_request_field(rq, p) = KN_UNSET_INT;
         if (p->type == KN_PARAM_REAL)
             *(double *)kn_request_field(rq, p) = KN_UNSET_REAL;
@@ -137,6 +140,7 @@ bool kn_request_has(const kn_request *rq, const kn_param *p)
     const void *f = kn_request_field(rq, p);
     switch (p->type) {
     case KN_PARAM_INT:
+    case KN_PARAM_BYTES:
         return *(const int64_t *)f != KN_UNSET_INT;
     case KN_PARAM_REAL:
         return !isnan(*(const double *)f);
@@ -213,6 +217,28 @@ static int parse_int(const kn_param *p, const char *s, int64_t *ret, kn_err *err
         return kn_fail(err, KN_EINVAL, "%s: \"%.64s\" is not a whole number", p->name, s);
     *ret = v;
     return 0;
+}
+
+/* "6G", "1.5GiB", "800 MB", "123456": units are powers of 1024, as memory is counted. */
+int kn_request_parse_bytes(int64_t *f, const kn_param *p, const char *s, kn_err *err)
+{
+    static const char units[] = "KMGT";
+    char *end;
+    errno = 0;
+    double v = strtod(s, &end);
+    bool bad = errno || end == s || !isfinite(v) || v < 0;
+    end += strspn(end, " ");
+    const char *unit = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
+    if (unit) {
+        v *= (double)(1ll << 10 * (unit - units + 1));
+        end++;
+        end += *end == 'i';
+    }
+    end += *end == 'B';
+    if (bad || *end || v > p->max)
+        return kn_fail(err, KN_EINVAL, "%s: \"%.64s\" is not a size such as 6G, 1500M or 800000000", p->name,
+                       s);
+    return kn_request_set_int(f, p, (int64_t)v, err);
 }
 
 static int parse_real(const kn_param *p, const char *s, double *ret, kn_err *err)
@@ -331,6 +357,8 @@ int kn_request_set(kn_request *rq, const char *name, const char *value, kn_err *
     case KN_PARAM_INT:
         rc = parse_int(p, value, &i, err);
         return rc ? rc : kn_request_set_int(f, p, i, err);
+    case KN_PARAM_BYTES:
+        return kn_request_parse_bytes(f, p, value, err);
     case KN_PARAM_REAL:
         rc = parse_real(p, value, &d, err);
         return rc ? rc : kn_request_set_real(f, p, d, err);

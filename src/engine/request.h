@@ -47,7 +47,7 @@ typedef struct kn_request {
     double fps, guidance, guidance_2, flow_shift, boundary;
     char *scheduler;
     char *dtype, *device, *pin;
-    int64_t threads, vae_tile;
+    int64_t threads, vae_tile, resident_blocks, memory_budget;
     kn_loras loras;
     char *vae, *text_encoder, *transformer_2, *config;
     char *latents, *save_tensors;
@@ -62,6 +62,7 @@ typedef enum kn_param_type {
     KN_PARAM_FILE,
     KN_PARAM_CHOICE,
     KN_PARAM_INT,
+    KN_PARAM_BYTES, /* a whole number; as text also with a unit: "6G" */
     KN_PARAM_REAL,
     KN_PARAM_FILES, /* repeatable */
     KN_PARAM_REALS, /* comma separated, repeatable */

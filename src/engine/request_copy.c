@@ -33,6 +33,7 @@ static int copy_param(const void *src, void *dst, const kn_param *p, kn_err *err
 {
     switch (p->type) {
     case KN_PARAM_INT:
+    case KN_PARAM_BYTES:
         *(int64_t *)dst = *(const int64_t *)src;
         return 0;
     case KN_PARAM_REAL:

@@ -12,6 +12,7 @@ int kn_request_add_file(kn_strings *list, const kn_param *p, const char *value, 
 int kn_request_add_real(kn_reals *list, const kn_param *p, double value, kn_err *err);
 int kn_request_add_lora(kn_loras *list, const kn_param *p, const char *path, size_t path_size,
                         double strength, kn_expert expert, kn_err *err);
+int kn_request_parse_bytes(int64_t *f, const kn_param *p, const char *value, kn_err *err);
 int kn_request_parse_lora(kn_loras *list, const kn_param *p, const char *value, kn_err *err);
 
 #endif

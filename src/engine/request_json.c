@@ -64,6 +64,12 @@ static int param_from_json(kn_request *rq, const kn_param *p, const json_t *v, k
         if (!json_is_integer(v))
             return wrong_type(err, p, v, "a whole number");
         return kn_request_set_int(f, p, json_integer_value(v), err);
+    case KN_PARAM_BYTES:
+        if (json_is_string(v))
+            return kn_request_parse_bytes(f, p, json_string_value(v), err);
+        if (!json_is_integer(v))
+            return wrong_type(err, p, v, "a number of bytes, or a text such as \"6G\"");
+        return kn_request_set_int(f, p, json_integer_value(v), err);
     case KN_PARAM_REAL:
         if (!json_is_number(v))
             return wrong_type(err, p, v, "a number");
@@ -112,6 +118,7 @@ static json_t *param_to_json(const kn_request *rq, const kn_param *p)
     json_t *list;
     switch (p->type) {
     case KN_PARAM_INT:
+    case KN_PARAM_BYTES:
         return json_integer(*(const int64_t *)f);
     case KN_PARAM_REAL:
         return json_real(*(const double *)f);

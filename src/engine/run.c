@@ -18,9 +18,16 @@ const char *kn_phase_name(kn_phase p)
     return names[p];
 }
 
+kn_policy kn_request_policy(const kn_request *rq)
+{
+    return (kn_policy){.n_resident =
+                           rq->resident_blocks == KN_UNSET_INT ? KN_ALL_BLOCKS : (int)rq->resident_blocks,
+                       .vae_tile = rq->vae_tile == KN_UNSET_INT ? 0 : rq->vae_tile};
+}
+
 void kn_run_init(kn_run *r, kn_ctx *ctx, const kn_request *rq)
 {
-    *r = (kn_run){.ctx = ctx, .rq = rq, .n_resident = KN_ALL_BLOCKS};
+    *r = (kn_run){.ctx = ctx, .rq = rq, .policy = kn_request_policy(rq)};
 }
 
 void kn_run_done(kn_run *r)
@@ -143,6 +150,8 @@ void kn_phase_end(kn_run *r)
     s->peak_bytes = r->ctx->dev->mem_peak_bytes;
     if (s->peak_bytes > r->peak_bytes)
         r->peak_bytes = s->peak_bytes;
+    if (kn_pool_peak(r->ctx) > r->pool_peak_bytes)
+        r->pool_peak_bytes = kn_pool_peak(r->ctx);
     emit(r, &(kn_event){.kind = KN_EVENT_PHASE_END,
                         .phase = s->phase,
                         .text = s->detail,

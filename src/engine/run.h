@@ -58,13 +58,19 @@ typedef int (*kn_pictures_fn)(void *ud, int64_t first, int64_t n, int width, int
 /* Inner values by their golden name, for the comparison tool; host float32. */
 typedef void (*kn_trace_fn)(void *ud, const char *name, const float *data, int n_dims, const int64_t *dims);
 
+/* How the same frames (tiles: nearly the same) are made with more or less memory. */
+typedef struct kn_policy {
+    int n_resident;   /* blocks of the denoiser that stay on the device (tensor/blocks.h); KN_ALL_BLOCKS */
+    int64_t vae_tile; /* pixels; 0: whole pictures */
+} kn_policy;
+
 struct kn_run_state;
 
 typedef struct kn_run {
     kn_ctx *ctx;
     const kn_request *rq; /* complete: every default filled in */
-    int n_resident; /* blocks of the denoiser that stay on the device (tensor/blocks.h); KN_ALL_BLOCKS */
-    int n_blocks;   /* of how many: said by the model when it loads them */
+    kn_policy policy;
+    int n_blocks; /* of the denoiser: said by the model when it loads them */
     kn_event_fn event;
     void *event_ud;
     kn_pictures_fn pictures; /* NULL on meta */
@@ -78,7 +84,8 @@ typedef struct kn_run {
     kn_span spans[KN_MAX_SPANS];
     int n_spans;
     size_t peak_bytes; /* over all phases */
-    float *latents;    /* final latents [C, T, H, W], the reference's layout; owned; NULL until sampled */
+    size_t pool_peak_bytes;
+    float *latents; /* final latents [C, T, H, W], the reference's layout; owned; NULL until sampled */
     int64_t latents_dims[5];
 
     /* the open phase */
@@ -89,7 +96,9 @@ typedef struct kn_run {
     kn_stats stats_before;
 } kn_run;
 
+/* With the request's own policy: all blocks resident and pictures whole where it says nothing. */
 void kn_run_init(kn_run *r, kn_ctx *ctx, const kn_request *rq);
+kn_policy kn_request_policy(const kn_request *rq);
 void kn_run_done(kn_run *r);
 void kn_run_note(kn_run *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -35,6 +35,8 @@ static json_t *request_json(const kn_request *rq)
     json_object_del(o, "output");
     json_object_del(o, "save_tensors");
     json_object_del(o, "pin");
+    json_object_del(o, "memory_budget");
+    json_object_del(o, "resident_blocks");
     return o;
 }
 

@@ -76,6 +76,8 @@ typedef struct kn_device_ops {
     int (*weight_new)(kn_device *dev, const kn_weight_spec *spec, const kn_weight_src *src, kn_weight *w,
                       kn_err *err); /* fills w->priv */
     void (*weight_free)(kn_device *dev, kn_weight *w);
+    /* Host memory that weight_new needs for the time of the call, when its data has this type; NULL: none. */
+    size_t (*weight_packing)(kn_device *dev, const kn_weight_spec *spec, kn_dtype source);
 
     /* workspace an operation will need, a pure function of shapes and types; NULL slots mean 0.
      * Called with data pointers that must not be read. */
@@ -110,9 +112,11 @@ struct kn_device {
     bool is_meta;
     bool has_bf16, has_int8; /* computed natively, i.e. worth choosing */
     size_t mem_total_bytes;
-    size_t mem_weights_bytes; /* live weights now */
-    size_t mem_pool_bytes;    /* sum of the pools' extents now */
-    size_t mem_peak_bytes;    /* most of (weights + pools) since the last kn_device_reset_peak */
+    size_t mem_available_bytes; /* of it, free when the device was opened */
+    size_t mem_weights_bytes;   /* live weights now */
+    size_t mem_pool_bytes;      /* sum of the pools' extents now */
+    size_t mem_host_bytes;      /* large host buffers now, where the device computes in host memory */
+    size_t mem_peak_bytes;      /* most of their sum since the last kn_device_reset_peak */
     void *priv;
 };
 
@@ -135,5 +139,7 @@ void kn_device_close(kn_device *dev);
 /* Called by pools and weights as they grow and shrink. */
 void kn_device_account(kn_device *dev, int64_t d_weights, int64_t d_pool);
 void kn_device_reset_peak(kn_device *dev);
+/* Called around host buffers that are large enough to matter to a plan, on `meta` as if they were there. */
+void kn_device_account_host(kn_device *dev, int64_t delta);
 
 #endif

@@ -121,6 +121,21 @@ static void make_src(kn_loader *l, const weight_parts *p, kn_weight_src *src, vo
         src->bias = *ret_bias = decode_bias(l, p);
 }
 
+/* Host memory that making a weight takes beside it: the source, as it lies or converted, and what packing needs. */
+static int64_t making_bytes(const kn_loader *l, const weight_parts *p)
+{
+    kn_device *dev = l->set->dev;
+    int64_t n = p->n * p->rows * p->n_in;
+    bool random = kn_checkpoint_is_random(l->ck), as_is = p->n == 1 && kn_source_as_is(l, &p->weight[0]);
+    kn_dtype type = as_is ? p->weight[0].entry->dtype : random && p->spec.dtype != KN_F32 ? KN_BF16 : KN_F32;
+    size_t bytes = as_is ? 0 : kn_dtype_bytes(type, n);
+    for (int i = 0; i < p->n && !random; i++)
+        bytes += p->weight[i].entry->bytes;
+    if (dev->ops->weight_packing)
+        bytes += dev->ops->weight_packing(dev, &p->spec, type);
+    return (int64_t)bytes;
+}
+
 static const kn_weight *load_weight(kn_loader *l, const char *const *names, weight_parts *p)
 {
     if (!find_parts(l, names, p))
@@ -129,6 +144,8 @@ static const kn_weight *load_weight(kn_loader *l, const char *const *names, weig
     const kn_weight *w = NULL;
     void *data = NULL;
     float *bias = NULL;
+    int64_t making = making_bytes(l, p);
+    kn_device_account_host(l->set->dev, making);
     if (!l->set->dev->is_meta)
         make_src(l, p, &src, &data, &bias);
     if (!l->err.code && kn_weight_set_add(l->set, &p->spec, &src, &w, &l->err))
@@ -139,6 +156,7 @@ static const kn_weight *load_weight(kn_loader *l, const char *const *names, weig
         kn_source_release(l, &p->weight[i]);
         kn_source_release(l, &p->bias[i]);
     }
+    kn_device_account_host(l->set->dev, -making);
     return w;
 }
 

@@ -90,12 +90,15 @@ static void near(const char *who, const char *phase, const char *what, double pl
         fail_msg("%s, %s: %s was planned as %.0f and measured as %.0f", who, phase, what, planned, measured);
 }
 
-static void check(const wan_variant *v, const char *dtype)
+static void check(const wan_variant *v, const char *dtype, const char *policy, const char *value,
+                  char *ret_hash, size_t hash_size)
 {
     kn_request rq;
     kn_result r;
     tiny(&rq, v->model);
     set(&rq, "dtype", dtype);
+    if (policy)
+        set(&rq, policy, value);
     set(&rq, "output", "out/");
     for (int i = 0; i + 1 < MAX_EXTRA && v->extra[i]; i += 2)
         set(&rq, v->extra[i] + 2, v->extra[i + 1]);
@@ -110,17 +113,28 @@ static void check(const wan_variant *v, const char *dtype)
         near(v->name, phase, "peak", (double)p->peak_bytes, (double)m->peak_bytes);
         near(v->name, phase, "weights", (double)p->weights_bytes, (double)m->weights_bytes);
         near(v->name, phase, "work", work(&p->stats), work(&m->stats));
+        near(v->name, phase, "loading", p->stats.loaded_bytes, m->stats.loaded_bytes);
     }
     near(v->name, "all", "peak", (double)r.plan.peak_bytes, (double)r.peak_bytes);
-    print_message("%-22s %-5s %2d phases, peak %8zu bytes\n", v->name, dtype, r.plan.n_spans, r.peak_bytes);
+    print_message("%-22s %-5s %-16s %2d phases, peak %8zu bytes\n", v->name, dtype, policy ? policy : "",
+                  r.plan.n_spans, r.peak_bytes);
+    snprintf(ret_hash, hash_size, "%s", r.frames_hash);
     kn_result_done(&r);
     kn_request_done(&rq);
 }
 
 static void check_all(const char *dtype)
 {
-    for (size_t i = 0; i < sizeof wan_variants / sizeof *wan_variants; i++)
-        check(&wan_variants[i], dtype);
+    char whole[24], other[24];
+    for (size_t i = 0; i < sizeof wan_variants / sizeof *wan_variants; i++) {
+        const wan_variant *v = &wan_variants[i];
+        check(v, dtype, NULL, NULL, whole, sizeof whole);
+        for (int n = 0; n < 2; n++) { /* blocks that come and go change no bit */
+            check(v, dtype, "resident_blocks", n ? "1" : "0", other, sizeof other);
+            assert_string_equal(other, whole);
+        }
+        check(v, dtype, "vae_tile", "32", other, sizeof other);
+    }
 }
 
 static void test_f32(void **state)
@@ -161,7 +175,7 @@ static void plan_random(const kn_model_desc *desc, const char *config)
         set(&rq, "image", FIXTURE("wan21-i2v/image.png"));
     if (desc->open_random(config, false, &model, &err) || desc->prepare(model, &rq, NULL, NULL, &err) ||
         kn_cpu_device_open(&(kn_cpu_options){.n_threads = 1}, &dev, &err) ||
-        kn_plan_make(desc, model, &rq, dev, NULL, NULL, &p, &err))
+        kn_plan_choose(desc, model, &rq, dev, NULL, NULL, &p, &err))
         fail_msg("%s: %s", config, err.msg);
     assert_true(p.peak_bytes > 0);
     desc->close(model);

@@ -117,6 +117,7 @@ static const kn_model_param params[] = {
     {"steps", "4"},
     {"seed", NULL},
     {"threads", NULL},
+    {"memory_budget", "what is free"},
     {"pin", "off"},
     {"device", "cpu"},
     {"dtype", NULL},

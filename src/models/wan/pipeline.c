@@ -68,14 +68,14 @@ int kn_wan_decode(kn_wan_model *m, kn_run *r, const float *latents, const int64_
         rc = kn_loader_finish(&l, kn_wan_vae_ignore_encoder, err);
     }
     if (!rc) {
-        kn_wan_tiling tiling = tiling_of(r->rq->vae_tile, m->vae.scale_spatial);
+        kn_wan_tiling tiling = tiling_of(r->policy.vae_tile, m->vae.scale_spatial);
         kn_wan_vae_hooks hooks = {
             .pictures = r->pictures ? emit_pictures : NULL, .progress = decode_progress, .ud = &e};
         kn_wan_to_channels_last(latents, host, positions, z, z);
         kn_wan_denormalize(&m->vae, host, positions * z);
         kn_scope s = kn_scope_open(c);
         kn_tensor x = kn_from_f32(c, KN_F32, KN_DIMS(dims[1], dims[2], dims[3], z), host);
-        rc = kn_wan_vae_decode(c, &vae, x, r->rq->vae_tile > 0 ? &tiling : NULL, &hooks, err);
+        rc = kn_wan_vae_decode(c, &vae, x, r->policy.vae_tile > 0 ? &tiling : NULL, &hooks, err);
         kn_scope_close(c, s, (kn_tensor){0});
     }
     kn_weight_set_done(&set);

@@ -170,8 +170,7 @@ int kn_wan_prepare(kn_wan_model *m, kn_request *rq, void (*fn)(void *ud, const c
     round_frames(rq, m->vae.scale_temporal, &n);
     if (!rq->scheduler)
         rq->scheduler = kn_strdup(m->scheduler.name);
-    default_int(&rq->vae_tile, 0);
-    if (rq->vae_tile)
+    if (rq->vae_tile > 0)
         round_tile(rq, m->vae.scale_spatial, &n);
     return rq->scheduler ? 0 : kn_fail(err, KN_ENOMEM, "no memory for a request");
 }

@@ -94,7 +94,7 @@ static int load(sampler *s, int expert, kn_err *err)
     s->loaded = true;
     s->expert = expert;
     s->r->n_blocks = kn_wan_n_blocks(f);
-    kn_wan_transformer_load(&s->dit, f, s->r->n_resident, &l);
+    kn_wan_transformer_load(&s->dit, f, s->r->policy.n_resident, &l);
     int rc = kn_loader_finish(&l, NULL, err);
     if (rc)
         return rc;

@@ -176,23 +176,21 @@ static int decode_tile(kn_ctx *c, const kn_wan_vae *v, kn_tensor z, const kn_wan
     int64_t h = g->in_h - y < g->tile_h ? g->in_h - y : g->tile_h;
     int64_t w = g->in_w - x < g->tile_w ? g->in_w - x : g->tile_w;
     int64_t up = g->out_h / g->in_h, n_tiles = g->n_rows * g->n_cols;
-    tile_sink t = {.c = c};
-    if (!c->dev->is_meta) {
-        t.pixels = kn_calloc((size_t)(cv->n_frames * h * up * w * up), (size_t)cv->channels * sizeof(float));
-        if (!t.pixels)
-            return kn_fail(err, KN_ENOMEM, "no memory for a decoded tile of %lldx%lld pixels",
-                           (long long)(w * up), (long long)(h * up));
-    }
+    kn_wan_host_tile tile;
+    int rc = kn_wan_canvas_tile(cv, h * up, w * up, &tile, err);
+    if (rc)
+        return rc;
+    tile_sink t = {.c = c, .pixels = tile.pixels};
     kn_scope scope = kn_scope_open(c);
     kn_tensor part = crop(c, z, y, h, x, w);
-    int rc = decode_chunks(c, v, part, hooks, (row * g->n_cols + col) * z.dims[0], n_tiles * z.dims[0],
-                           take_tile_chunk, &t, err);
+    rc = decode_chunks(c, v, part, hooks, (row * g->n_cols + col) * z.dims[0], n_tiles * z.dims[0],
+                       take_tile_chunk, &t, err);
     kn_scope_close(c, scope, (kn_tensor){0});
-    if (rc || !t.pixels) {
-        free(t.pixels);
-        return rc;
-    }
-    return kn_wan_canvas_put(cv, row, col, h * up, w * up, t.pixels, err);
+    if (rc)
+        kn_wan_canvas_drop(cv, &tile);
+    else
+        kn_wan_canvas_put(cv, row, col, tile);
+    return rc;
 }
 
 /* The blended canvas, still patchified, as pictures. */
@@ -244,15 +242,14 @@ static int decode_tiled(kn_ctx *c, const kn_wan_vae *v, kn_tensor z, const kn_wa
     g.n_rows = (g.in_h + g.stride_h - 1) / g.stride_h;
     g.n_cols = (g.in_w + g.stride_w - 1) / g.stride_w;
     int64_t n_frames = 1 + (z.dims[0] - 1) * v->config.scale_temporal;
-    kn_wan_canvas cv = {.grid = &g, .n_frames = n_frames, .channels = 3 * p * p};
-    int rc = c->dev->is_meta ? 0 : kn_wan_canvas_init(&cv, &g, n_frames, 3 * p * p, err);
+    kn_wan_canvas cv = {0};
+    int rc = kn_wan_canvas_init(&cv, c->dev, &g, n_frames, 3 * p * p, err);
     for (int64_t i = 0; i < g.n_rows && !rc; i++)
         for (int64_t j = 0; j < g.n_cols && !rc; j++)
             rc = decode_tile(c, v, z, &g, i, j, &cv, hooks, err);
     if (!rc && !c->dev->is_meta && hooks && hooks->pictures)
         rc = emit_canvas(&cv, p, hooks, err);
-    if (!c->dev->is_meta)
-        kn_wan_canvas_done(&cv);
+    kn_wan_canvas_done(&cv);
     return rc;
 }
 

@@ -158,9 +158,9 @@ static kn_tensor encode_tiled(kn_ctx *c, const kn_wan_vae *v, const kn_wan_clip 
     g.n_rows = (g.in_h + g.stride_h - 1) / g.stride_h;
     g.n_cols = (g.in_w + g.stride_w - 1) / g.stride_w;
     kn_tensor result = kn_empty(c, KN_F32, KN_DIMS(n_latents, g.out_h, g.out_w, z2));
-    kn_wan_canvas cv = {.grid = &g};
+    kn_wan_canvas cv = {0};
     kn_err err = {0};
-    if (!c->dev->is_meta && kn_wan_canvas_init(&cv, &g, n_latents, z2, &err))
+    if (kn_wan_canvas_init(&cv, c->dev, &g, n_latents, z2, &err))
         return kn_ctx_fail(c, err.code, "%s", err.msg);
     for (int64_t i = 0; i < g.n_rows * g.n_cols && kn_ok(c); i++) {
         int64_t row = i / g.n_cols, col = i % g.n_cols, y = row * g.stride_h, x = col * g.stride_w;
@@ -171,21 +171,19 @@ static kn_tensor encode_tiled(kn_ctx *c, const kn_wan_vae *v, const kn_wan_clip 
         int64_t oh = encoded_size(v, h * p), ow = encoded_size(v, w * p);
         kn_tensor tile = kn_empty(c, KN_F32, KN_DIMS(n_latents, oh, ow, z2));
         encode_window(c, v, &win, tile, hooks, i * n_latents, g.n_rows * g.n_cols * n_latents);
-        float *host = c->dev->is_meta || !kn_ok(c) ? NULL : kn_calloc((size_t)kn_numel(tile), sizeof(float));
-        if (host) {
-            kn_to_f32(c, tile, host);
-            if (kn_wan_canvas_put(&cv, row, col, oh, ow, host, &err))
-                kn_ctx_fail(c, err.code, "%s", err.msg);
-        } else if (!c->dev->is_meta && kn_ok(c)) {
-            kn_ctx_fail(c, KN_ENOMEM, "no memory for an encoded tile of %lldx%lld", (long long)ow,
-                        (long long)oh);
+        kn_wan_host_tile host;
+        if (kn_ok(c) && kn_wan_canvas_tile(&cv, oh, ow, &host, &err))
+            kn_ctx_fail(c, err.code, "%s", err.msg);
+        if (kn_ok(c)) {
+            if (host.pixels)
+                kn_to_f32(c, tile, host.pixels);
+            kn_wan_canvas_put(&cv, row, col, host);
         }
         kn_scope_close(c, scope, (kn_tensor){0});
     }
     if (!c->dev->is_meta && kn_ok(c))
         kn_copy(c, result, kn_from_f32(c, KN_F32, KN_DIMS(n_latents, g.out_h, g.out_w, z2), cv.pixels));
-    if (!c->dev->is_meta)
-        kn_wan_canvas_done(&cv);
+    kn_wan_canvas_done(&cv);
     return result;
 }
 

@@ -3,6 +3,7 @@
 #define KN_MODELS_WAN_VAE_INTERNAL_H
 
 #include "models/wan/vae.h"
+#include "tensor/device.h"
 
 /* A convolution that looks two frames back keeps them here between chunks. */
 enum { KN_WAN_HISTORY = 2, KN_WAN_VAE_MAX_CACHES = 160 };
@@ -52,19 +53,29 @@ typedef struct kn_wan_tile_grid {
     int64_t in_h, in_w, out_h, out_w;
 } kn_wan_tile_grid;
 
-/* Host tiles blended into a canvas as diffusers does: above first, then left, with already blended neighbours. */
+/* Pixels [frames, h, w, channels] on the host; NULL on `meta`. */
+typedef struct kn_wan_host_tile {
+    int64_t h, w;
+    float *pixels;
+} kn_wan_host_tile;
+
+/* Host tiles blended into a canvas as diffusers does: above first, then left, with already blended neighbours.  On `meta`
+ * it only accounts for the memory. */
 typedef struct kn_wan_canvas {
+    kn_device *dev;
     const kn_wan_tile_grid *grid;
     int64_t n_frames, channels;
-    float *pixels;                        /* [frames, out_h, out_w, channels] */
-    struct kn_wan_host_tile *above, *row; /* n_cols each */
+    float *pixels;                 /* [frames, out_h, out_w, channels] */
+    kn_wan_host_tile *above, *row; /* n_cols each */
 } kn_wan_canvas;
 
-int kn_wan_canvas_init(kn_wan_canvas *cv, const kn_wan_tile_grid *g, int64_t n_frames, int64_t channels,
-                       kn_err *err);
+int kn_wan_canvas_init(kn_wan_canvas *cv, kn_device *dev, const kn_wan_tile_grid *g, int64_t n_frames,
+                       int64_t channels, kn_err *err);
 void kn_wan_canvas_done(kn_wan_canvas *cv);
-/* Takes ownership of `pixels` [frames, h, w, channels] (malloc), also on failure. Tiles come row by row. */
-int kn_wan_canvas_put(kn_wan_canvas *cv, int64_t row, int64_t col, int64_t h, int64_t w, float *pixels,
-                      kn_err *err);
+/* A tile for this canvas. KN_ENOMEM. */
+int kn_wan_canvas_tile(kn_wan_canvas *cv, int64_t h, int64_t w, kn_wan_host_tile *ret, kn_err *err);
+void kn_wan_canvas_drop(kn_wan_canvas *cv, kn_wan_host_tile *t);
+/* Takes the tile. Tiles come row by row. */
+void kn_wan_canvas_put(kn_wan_canvas *cv, int64_t row, int64_t col, kn_wan_host_tile t);
 
 #endif

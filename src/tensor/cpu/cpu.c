@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/parallel.h"
+#include "base/ram.h"
 #include "tensor/cpu/cpu_device.h"
 #include "tensor/cpu/cpu_features.h"
 #include "tensor/cpu/cpu_memory.h"
@@ -59,6 +60,7 @@ static const kn_device_ops cpu_ops = {
     .weight_bytes = kn_cpu_weight_bytes,
     .weight_new = kn_cpu_weight_new,
     .weight_free = kn_cpu_weight_free,
+    .weight_packing = kn_cpu_weight_packing,
     .linear_workspace = kn_cpu_linear_workspace,
     .conv_workspace = kn_cpu_conv_workspace,
     .attention_workspace = kn_cpu_attention_workspace,
@@ -134,7 +136,8 @@ static void describe(kn_cpu *cpu)
     snprintf(cpu->dev.name, sizeof cpu->dev.name, "cpu");
     snprintf(cpu->dev.description, sizeof cpu->dev.description, "%s, %d thread%s%s", model, n,
              n == 1 ? "" : "s", levels[cpu->base.isa]);
-    cpu->dev.mem_total_bytes = kn_cpu_memory_bytes();
+    cpu->dev.mem_total_bytes = kn_ram_total();
+    cpu->dev.mem_available_bytes = kn_ram_available();
 }
 
 int kn_cpu_device_open(const kn_cpu_options *opts, kn_device **ret, kn_err *err)

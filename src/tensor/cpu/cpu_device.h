@@ -49,6 +49,7 @@ size_t kn_cpu_weight_bytes(kn_device *dev, const kn_weight_spec *spec);
 int kn_cpu_weight_new(kn_device *dev, const kn_weight_spec *spec, const kn_weight_src *src, kn_weight *w,
                       kn_err *err);
 void kn_cpu_weight_free(kn_device *dev, kn_weight *w);
+size_t kn_cpu_weight_packing(kn_device *dev, const kn_weight_spec *spec, kn_dtype source);
 
 size_t kn_cpu_linear_workspace(kn_device *dev, const kn_linear_args *a);
 int kn_cpu_linear(kn_device *dev, const kn_linear_args *a, kn_err *err);

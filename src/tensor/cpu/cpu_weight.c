@@ -106,6 +106,23 @@ static int alloc_parts(kn_cpu_weight *cw, const kn_weight_spec *spec, const kn_m
     return 0;
 }
 
+static bool is_readable(const kn_weight_spec *spec, kn_dtype type)
+{
+    return type == KN_F32 || (type == KN_BF16 && !spec->upsample2);
+}
+
+/* What `pack` below allocates for the time of a call. */
+size_t kn_cpu_weight_packing(kn_device *dev, const kn_weight_spec *spec, kn_dtype source)
+{
+    int64_t n = weight_numel(spec);
+    size_t bytes = is_readable(spec, source) ? 0 : (size_t)n * sizeof(float);
+    if (spec->dtype == KN_I8)
+        bytes += kn_dtype_bytes(kn_cpu_weight_type(dev, spec), n);
+    else if (spec->upsample2)
+        bytes += (size_t)(spec->dims[0] * spec->dims[1]) * 4 * sizeof(float);
+    return bytes;
+}
+
 /* Row-major data in a type oneDNN or the quantiser reads; *ret_temp is to be freed. */
 static int readable(const kn_weight_spec *spec, const kn_weight_src *src, const void **ret,
                     kn_dtype *ret_type, void **ret_temp, kn_err *err)
@@ -113,7 +130,7 @@ static int readable(const kn_weight_spec *spec, const kn_weight_src *src, const 
     *ret_temp = NULL;
     *ret = src->data;
     *ret_type = src->dtype;
-    if (src->dtype == KN_F32 || (src->dtype == KN_BF16 && !spec->upsample2))
+    if (is_readable(spec, src->dtype))
         return 0;
     int64_t n = weight_numel(spec);
     float *f = kn_calloc((size_t)n, sizeof *f);

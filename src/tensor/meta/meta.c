@@ -60,6 +60,12 @@ static size_t meta_weight_bytes(kn_device *dev, const kn_weight_spec *spec)
     return like->ops->weight_bytes ? like->ops->weight_bytes(like, spec) : 0;
 }
 
+static size_t meta_weight_packing(kn_device *dev, const kn_weight_spec *spec, kn_dtype source)
+{
+    kn_device *like = like_of(dev);
+    return like->ops->weight_packing ? like->ops->weight_packing(like, spec, source) : 0;
+}
+
 #define WORKSPACE(op, args)                                                                                  \
     static size_t meta_##op##_workspace(kn_device *dev, const args *a)                                       \
     {                                                                                                        \
@@ -84,6 +90,7 @@ static const kn_device_ops meta_ops = {
     .download = meta_download,
     .fill_zero = meta_fill_zero,
     .weight_bytes = meta_weight_bytes,
+    .weight_packing = meta_weight_packing,
     .linear_workspace = meta_linear_workspace,
     .conv_workspace = meta_conv_workspace,
     .attention_workspace = meta_attention_workspace,
@@ -107,6 +114,7 @@ int kn_meta_device_open(kn_device *like, kn_device **ret, kn_err *err)
     dev->has_bf16 = like->has_bf16;
     dev->has_int8 = like->has_int8;
     dev->mem_total_bytes = like->mem_total_bytes;
+    dev->mem_available_bytes = like->mem_available_bytes;
     *ret = dev;
     return 0;
 }
