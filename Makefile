@@ -75,7 +75,7 @@ check:
 
 format:
 	@tools/setup.sh check
-	@git ls-files '*.c' '*.h' | xargs clang-format -i
+	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
 
 fuzz:
 	@tools/setup.sh fuzz

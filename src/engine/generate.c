@@ -208,47 +208,99 @@ static void say_policy(const kn_plan *p, kn_run *notes)
         kn_run_note(notes, "%s: it may be slow", need);
 }
 
-/* Everything after the model is open: plan, then run. */
-static int run_model(const kn_model_desc *desc, void *model, kn_device *dev, const kn_generate_opts *opts,
-                     kn_run_state *state, kn_result *res, kn_err *err)
+/* What all attempts of one job share. */
+typedef struct job {
+    const kn_model_desc *desc;
+    void *model;
+    kn_device *dev;
+    const kn_generate_opts *opts;
+    kn_run_state *state;
+    kn_run *notes;
+    kn_result *res;
+} job;
+
+/* Runs the plan. *ret_phase: where it ended. */
+static int attempt(const job *j, kn_phase *ret_phase, kn_err *err)
 {
     kn_ctx ctx = {0};
     kn_run run = {0};
     output out = {0};
-    int rc = kn_plan_choose(desc, model, &res->request, dev, NULL, opts->cache_dir, &res->plan, err);
+    kn_result *res = j->res;
+    *ret_phase = KN_PHASE_LOAD;
+    int rc = open_output(&out, &res->request, j->opts, err);
     if (!rc)
-        rc = kn_plan_check(&res->plan, err);
-    if (!rc)
-        rc = open_output(&out, &res->request, opts, err);
-    if (!rc)
-        rc = kn_ctx_init(&ctx, dev, kn_activation_dtype(res->plan.dtype), res->plan.pool_bytes, err);
+        rc = kn_ctx_init(&ctx, j->dev, kn_activation_dtype(res->plan.dtype), res->plan.pool_bytes, err);
     if (rc)
         goto out;
     /* after the sink is open: the encoder's threads must not inherit one core */
     if (res->request.pin && strcmp(res->request.pin, "on") == 0)
         kn_parallel_pin();
-    ctx.cancel = opts->cancel;
+    ctx.cancel = j->opts->cancel;
     kn_run_init(&run, &ctx, &res->request);
-    run.event = opts->event;
-    run.event_ud = opts->event_ud;
+    run.event = j->opts->event;
+    run.event_ud = j->opts->event_ud;
     run.pictures = take_pictures;
     run.pictures_ud = &out;
     run.policy = res->plan.policy;
-    run.cache_dir = opts->cache_dir;
-    run.state = state;
+    run.cache_dir = j->opts->cache_dir;
+    run.state = j->state;
     say_policy(&res->plan, &run);
     if (out.sink && *kn_sink_note(out.sink))
         kn_run_note(&run, "%s", kn_sink_note(out.sink));
     say_resumed(&run);
     res->first_step = kn_run_has_latents(&run) ? (int)res->request.steps : kn_run_first_step(&run);
-    rc = desc->generate(model, &run, err);
+    rc = j->desc->generate(j->model, &run, err);
+    if (run.n_spans)
+        *ret_phase = run.spans[run.n_spans - 1].phase;
     if (!rc)
-        rc = finish(desc, &out, &run, res, err);
+        rc = finish(j->desc, &out, &run, res, err);
 out:
     kn_sink_abort(out.sink);
     free(out.frames);
     kn_run_done(&run);
     kn_ctx_done(&ctx);
+    return rc;
+}
+
+/* After an attempt that found no memory: a plan that needs less where it failed, going on from what was kept. */
+static int reduce(const job *j, kn_phase phase, kn_err *err)
+{
+    kn_plan *p = &j->res->plan;
+    kn_policy less = p->policy;
+    char why[160], buf[160];
+    snprintf(why, sizeof why, "%.150s", err->msg);
+    if (!kn_policy_reduce(&j->res->request, phase, &less))
+        return kn_fail(err, KN_ENOMEM, "%.160s; to make it fit: %s", why, kn_plan_advice(p));
+    size_t budget = p->budget_bytes;
+    bool is_request = p->budget_is_request;
+    int rc =
+        kn_plan_make(j->desc, j->model, &j->res->request, &less, j->dev, NULL, j->opts->cache_dir, p, err);
+    if (rc)
+        return rc;
+    p->budget_bytes = budget;
+    p->budget_is_request = is_request;
+    kn_run_note(j->notes, "out of memory while %s (%s): trying again, %s", kn_phase_name(phase), why,
+                kn_plan_describe(p, buf, sizeof buf));
+    if (!j->state || kn_run_state_load(j->state, &j->res->request, NULL))
+        return 0;
+    return identify_state(j->state, j->opts, j->res, j->notes, err);
+}
+
+/* Everything after the model is open: plan, then run; with less when memory runs out all the same. */
+static int run_model(const job *j, kn_err *err)
+{
+    kn_phase phase = KN_PHASE_LOAD;
+    kn_plan *p = &j->res->plan;
+    int rc = kn_plan_choose(j->desc, j->model, &j->res->request, j->dev, NULL, j->opts->cache_dir, p, err);
+    if (!rc)
+        rc = kn_plan_check(p, err);
+    if (rc)
+        return rc;
+    while ((rc = attempt(j, &phase, err)) == KN_ENOMEM) {
+        rc = reduce(j, phase, err);
+        if (rc)
+            break;
+    }
     return rc;
 }
 
@@ -278,7 +330,7 @@ int kn_generate(const kn_model_desc *desc, const kn_request *rq, const kn_genera
     snprintf(res.device, sizeof res.device, "%s", dev->description);
     rc = identify_state(state, opts, &res, &notes, err);
     if (!rc)
-        rc = run_model(desc, model, dev, opts, state, &res, err);
+        rc = run_model(&(job){desc, model, dev, opts, state, &notes, &res}, err);
     res.seconds = kn_clock_s() - begin;
     if (!rc) {
         kn_run_state_discard(state);

@@ -56,6 +56,10 @@ bool kn_plan_fits(const kn_plan *p);
 /* KN_ENOMEM, with advice, if the device's memory or the request's budget cannot hold it.  Memory that is merely in use
  * by others is no error: they may let go of it. */
 int kn_plan_check(const kn_plan *p, kn_err *err);
+/* The next policy that needs less in the given phase, where rq leaves that open; false: there is none. */
+bool kn_policy_reduce(const kn_request *rq, kn_phase phase, kn_policy *p);
+/* What a user can change, in order of least loss. */
+const char *kn_plan_advice(const kn_plan *p);
 /* "12 of 40 blocks stay in memory, pictures are decoded in tiles of 256": into buf, empty if nothing is special. */
 const char *kn_plan_describe(const kn_plan *p, char *buf, size_t size);
 json_t *kn_plan_to_json(const kn_plan *p);

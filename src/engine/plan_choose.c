@@ -71,7 +71,8 @@ static int try(chooser *ch, int n_resident, int64_t vae_tile, kn_err *err)
 {
     kn_plan plan;
     kn_policy policy = {n_resident, vae_tile};
-    int rc = kn_plan_make(ch->desc, ch->model, ch->rq, &policy, ch->dev, ch->rates, ch->cache_dir, &plan, err);
+    int rc =
+        kn_plan_make(ch->desc, ch->model, ch->rq, &policy, ch->dev, ch->rates, ch->cache_dir, &plan, err);
     if (rc)
         return rc;
     memcpy(plan.candidates, ch->plan.candidates, sizeof plan.candidates);
@@ -152,11 +153,30 @@ int kn_plan_choose(const kn_model_desc *desc, void *model, const kn_request *rq,
     return rc;
 }
 
-static const char *advice(const kn_plan *p)
+bool kn_policy_reduce(const kn_request *rq, kn_phase phase, kn_policy *p)
+{
+    if (phase != KN_PHASE_DECODE) {
+        bool reducible = rq->resident_blocks == KN_UNSET_INT && p->n_resident > 0;
+        p->n_resident = reducible ? p->n_resident / 2 : p->n_resident;
+        return reducible;
+    }
+    int64_t side = rq->width > rq->height ? rq->width : rq->height, now = p->vae_tile ? p->vae_tile : side;
+    for (size_t i = 0; i < sizeof tiles / sizeof *tiles && rq->vae_tile == KN_UNSET_INT; i++)
+        if (tiles[i] < now) {
+            p->vae_tile = tiles[i];
+            return true;
+        }
+    return false;
+}
+
+const char *kn_plan_advice(const kn_plan *p)
 {
     const kn_span *denoiser = worst(p, true), *others = worst(p, false);
     bool sampling = denoiser && (!others || denoiser->peak_bytes >= others->peak_bytes);
-    return sampling ? "fewer frames, or a smaller picture" : "a smaller vae_tile, or a smaller picture";
+    if (!sampling)
+        return "a smaller vae_tile, or a smaller picture";
+    return p->policy.n_resident > 0 ? "fewer resident_blocks, fewer frames, or a smaller picture"
+                                    : "fewer frames, or a smaller picture";
 }
 
 int kn_plan_check(const kn_plan *p, kn_err *err)
@@ -169,7 +189,7 @@ int kn_plan_check(const kn_plan *p, kn_err *err)
     return kn_fail(err, KN_ENOMEM, "this needs %.2f GB%s%s, and %s %.2f GB; to make it fit: %s",
                    (double)p->need_bytes / 1e9, *buf ? " when " : "", buf,
                    p->budget_is_request ? "the memory budget leaves" : "the device has", (double)most / 1e9,
-                   advice(p));
+                   kn_plan_advice(p));
 }
 
 const char *kn_plan_describe(const kn_plan *p, char *buf, size_t size)

@@ -178,6 +178,7 @@ int kn_run_state_identify(kn_run_state *s, const kn_request *complete, uint64_t 
                           char *ret_why, size_t why_size, kn_err *err)
 {
     json_t *now = identity_json(complete, files, device);
+    free(s->identity);
     s->identity = now ? dump(now) : NULL;
     ret_why[0] = '\0';
     if (s->loaded && now)

@@ -30,8 +30,8 @@ static void choose(kn_plan *ret, const char *const *extra)
     kn_err err = {0};
     void *model = NULL;
     kn_request_init(&rq);
-    static const char *const usual[] = {"prompt", "a cat", "width", "832", "height", "480", "frames",
-                                        "17",     "steps", "10",    "seed", "1",  "dtype",  "bf16", NULL};
+    static const char *const usual[] = {"prompt", "a cat", "width", "832", "height", "480",  "frames", "17",
+                                        "steps",  "10",    "seed",  "1",   "dtype",  "bf16", NULL};
     for (const char *const *p = usual; *p; p += 2)
         set(&rq, p[0], p[1]);
     for (const char *const *p = extra; *p; p += 2)
