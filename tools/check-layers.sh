@@ -29,7 +29,7 @@ BEGIN {
               "stdbool stddef stdint stdio stdlib stdnoreturn string time " \
               "dirent endian fcntl fts ftw pthread sched strings termios unistd poll spawn " \
               "dlfcn sys/file sys/ioctl sys/mman sys/random sys/resource sys/stat sys/statvfs sys/time sys/types sys/utsname " \
-              "sys/wait sys/syscall linux/mman malloc sys/auxv", names, " ")
+              "sys/wait sys/syscall sys/sysmacros sys/vfs linux/mman malloc sys/auxv", names, " ")
     for (i = 1; i <= n; i++)
         standard[names[i] ".h"] = 1
 }

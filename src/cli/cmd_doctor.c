@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "cli/cli.h"
+#include "engine/hardware.h"
 #include "media/sink.h"
 
 static void add_encoder(void *ud, const char *name, int available)
@@ -9,8 +10,10 @@ static void add_encoder(void *ud, const char *name, int available)
     json_object_set_new(ud, name, json_boolean(available));
 }
 
-static void advise(json_t *list, const kn_device *dev, const json_t *encoders)
+static void advise(json_t *list, const kn_device *dev, const kn_gpus *gpus, const json_t *encoders)
 {
+    if (gpus->n)
+        json_array_append_new(list, json_string("this build computes on the processor: the GPU is not used"));
     if (!dev->has_bf16)
         json_array_append_new(
             list, json_string("this processor has no bf16 arithmetic: f32 is the default and slower"));
@@ -23,7 +26,8 @@ static void advise(json_t *list, const kn_device *dev, const json_t *encoders)
     if (dev->mem_total_bytes < (8ull << 30))
         json_array_append_new(
             list,
-            json_string("less than 8 GB of memory: prefer small models, --dtype int8 and --vae-tile 256"));
+            json_string("less than 8 GB of memory: large models are read from the disk at each step, which "
+                        "takes long; kinora plan says how long"));
 }
 
 static json_t *examine(kn_device *dev, kn_err *err)
@@ -32,29 +36,53 @@ static json_t *examine(kn_device *dev, kn_err *err)
     kn_rates bf16 = {0}, f32 = {0}, int8 = {0};
     json_t *encoders = json_object(), *advice = json_array(), *rates = json_object();
     kn_media_encoders(add_encoder, encoders);
-    advise(advice, dev, encoders);
+    kn_gpus gpus;
+    kn_gpus_find(NULL, NULL, &gpus);
+    advise(advice, dev, &gpus, encoders);
     if (!kn_rates_measure(dev, KN_F32, &f32, err))
         json_object_set_new(rates, "f32", json_real(f32.flops[KN_WORK_LINEAR] * 1e-9));
     if (dev->has_bf16 && !kn_rates_measure(dev, KN_BF16, &bf16, err))
         json_object_set_new(rates, "bf16", json_real(bf16.flops[KN_WORK_LINEAR] * 1e-9));
     if (dev->has_int8 && !kn_rates_measure(dev, KN_I8, &int8, err))
         json_object_set_new(rates, "int8", json_real(int8.flops[KN_WORK_LINEAR] * 1e-9));
-    return json_pack("{s:s, s:s, s:s, s:I, s:b, s:b, s:o, s:s, s:s, s:s, s:o, s:o}", "kinora", KN_VERSION,
-                     "device", dev->name, "description", dev->description, "mem_total_bytes",
+    return json_pack("{s:s, s:s, s:s, s:I, s:b, s:b, s:o?, s:o, s:s, s:s, s:s, s:o, s:o}", "kinora",
+                     KN_VERSION, "device", dev->name, "description", dev->description, "mem_total_bytes",
                      (json_int_t)dev->mem_total_bytes, "bf16", dev->has_bf16, "int8", dev->has_int8,
-                     "linear_gflops", rates, "compute", kn_cpu_versions(compute, sizeof compute), "jansson",
-                     JANSSON_VERSION, "media", kn_media_versions(versions, sizeof versions), "encoders",
-                     encoders, "advice", advice);
+                     "hardware", kn_hardware_to_json(dev->description, &gpus), "linear_gflops", rates,
+                     "compute", kn_cpu_versions(compute, sizeof compute), "jansson", JANSSON_VERSION, "media",
+                     kn_media_versions(versions, sizeof versions), "encoders", encoders, "advice", advice);
+}
+
+static void print_hardware(const json_t *h)
+{
+    size_t i;
+    json_t *v;
+    char a[32], b[32];
+    json_array_foreach(json_object_get(h, "gpus"), i, v)
+        printf("gpu        %s %s, %s of %s free\n", json_string_value(json_object_get(v, "vendor")),
+               json_string_value(json_object_get(v, "name")),
+               kn_format_bytes(json_number_value(json_object_get(v, "free_bytes")), a, sizeof a),
+               kn_format_bytes(json_number_value(json_object_get(v, "total_bytes")), b, sizeof b));
+    if (!json_array_size(json_object_get(h, "gpus")))
+        printf("gpu        none%s%s\n", *json_string_value(json_object_get(h, "gpus_note")) ? ": " : "",
+               json_string_value(json_object_get(h, "gpus_note")));
+    json_array_foreach(json_object_get(h, "disks"), i, v)
+        printf("disk       %s for %s, %s free: %s\n", json_string_value(json_object_get(v, "kind")),
+               json_string_value(json_object_get(v, "use")),
+               kn_format_bytes(json_number_value(json_object_get(v, "free_bytes")), a, sizeof a),
+               json_string_value(json_object_get(v, "path")));
 }
 
 static void print_text(const json_t *o, const kn_device *dev)
 {
-    char mem[32];
+    char mem[32], free_mem[32];
     const char *key;
     json_t *v;
     size_t i;
-    printf("kinora     %s\nprocessor  %s\nmemory     %s\n", KN_VERSION, dev->description,
-           kn_format_bytes((double)dev->mem_total_bytes, mem, sizeof mem));
+    printf("kinora     %s\nprocessor  %s\nmemory     %s, %s free\n", KN_VERSION, dev->description,
+           kn_format_bytes((double)dev->mem_total_bytes, mem, sizeof mem),
+           kn_format_bytes((double)dev->mem_available_bytes, free_mem, sizeof free_mem));
+    print_hardware(json_object_get(o, "hardware"));
     json_object_foreach(json_object_get(o, "linear_gflops"), key, v)
         printf("%-10s %.0f GFLOP/s in matrix products (quick measurement)\n", key, json_real_value(v));
     printf("libraries  %s, %s, jansson %s\nencoders  ", json_string_value(json_object_get(o, "compute")),

@@ -23,6 +23,9 @@ static double fastest(kn_ctx *c, probe_fn fn, const void *arg)
     return best > 1e-9 ? best : 1e-9;
 }
 
+/* Holds everything below. */
+#define POOL_BYTES ((size_t)96 << 20)
+
 enum { ROWS = 1024, DIM = 1024, HEADS = 4, HEAD = 128, SIDE = 64, CHANNELS = 96, COPY = 4 << 20 };
 
 typedef struct probes {
@@ -83,7 +86,7 @@ int kn_rates_measure(kn_device *dev, kn_dtype dtype, kn_rates *ret, kn_err *err)
     float *zeros = NULL;
     kn_rates rates = {0};
     kn_dtype act = kn_activation_dtype(dtype);
-    int rc = kn_ctx_init(&c, dev, act, 0, err);
+    int rc = kn_ctx_init(&c, dev, act, POOL_BYTES, err);
     if (rc)
         return rc;
     kn_weight_spec spec = {.kind = KN_WEIGHT_LINEAR, .dims = {DIM, DIM, 1, 1, 1}, .dtype = dtype};

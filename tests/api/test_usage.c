@@ -193,6 +193,16 @@ static void test_doctor(void **state)
     for (size_t i = 0; i < sizeof facts / sizeof *facts; i++)
         has(o.out, facts[i]);
     outcome_done(&o);
+    o = run("doctor", "--json");
+    must_succeed(&o);
+    json_t *j = parse_json(o.out);
+    const json_t *hardware = json_object_get(j, "hardware");
+    assert_true(json_integer_value(json_object_get(json_object_get(hardware, "memory"), "available_bytes")) >
+                0);
+    assert_true(json_is_array(json_object_get(hardware, "gpus")));
+    assert_int_equal(json_array_size(json_object_get(hardware, "disks")), 2);
+    json_decref(j);
+    outcome_done(&o);
 }
 
 int main(void)
