@@ -28,15 +28,12 @@ static int predict_step(kn_run *r, const kn_denoise *d, int i, double guidance, 
                         kn_err *err)
 {
     double t = d->scheduler->timesteps[i];
-    int rc = d->predict(d->ud, i, t, false, d->latents, cond, err);
+    int rc = d->predict(d->ud, i, t, d->latents, cond, d->cfg ? uncond : NULL, err);
     if (rc)
         return rc;
     trace(r, d, cond, "cond", i);
     if (!d->cfg)
         return 0;
-    rc = d->predict(d->ud, i, t, true, d->latents, uncond, err);
-    if (rc)
-        return rc;
     trace(r, d, uncond, "uncond", i);
     guide(cond, uncond, guidance, d->n);
     return 0;
@@ -57,7 +54,8 @@ static int stage_of(const kn_denoise *d, int i)
     return d->stage ? d->stage(d->ud, i, d->scheduler->timesteps[i]) : 0;
 }
 
-/* On meta every step of a stage costs the same: run its first, count the rest. */
+/* On meta every step of a stage costs the same: run its first, count the rest.  Where blocks come and go, the first finds
+ * none and later ones may find one: the second is run, too. */
 static int count_stages(kn_run *r, const kn_denoise *d, float *cond, float *uncond, kn_err *err)
 {
     for (int i = 0, n; i < d->scheduler->n_steps; i += n) {
@@ -69,9 +67,14 @@ static int count_stages(kn_run *r, const kn_denoise *d, float *cond, float *unco
             return rc;
         kn_stats before = r->ctx->stats;
         rc = predict_step(r, d, i, guidance, cond, uncond, err);
+        bool again = !rc && n > 1 && r->ctx->stats.loaded_bytes > before.loaded_bytes;
+        if (again) {
+            before = r->ctx->stats;
+            rc = predict_step(r, d, i, guidance, cond, uncond, err);
+        }
         if (rc)
             return rc;
-        count_again(&r->ctx->stats, &before, n - 1);
+        count_again(&r->ctx->stats, &before, again ? n - 2 : n - 1);
     }
     kn_phase_step(r, d->scheduler->n_steps);
     return 0;

@@ -118,8 +118,8 @@ typedef struct kn_denoise {
     int64_t n;
     bool cfg; /* two predictions a step */
     void *ud;
-    /* velocity [n] at `timestep` for the prompt, or (uncond) for the negative prompt. */
-    int (*predict)(void *ud, int step, double timestep, bool uncond, const float *latents, float *velocity,
+    /* Velocities [n] at `timestep`: for the prompt, and for the negative prompt unless uncond is NULL. */
+    int (*predict)(void *ud, int step, double timestep, const float *latents, float *cond, float *uncond,
                    kn_err *err);
     /* Called before the first step of every stage (an expert is swapped in); says its guidance scale. `stage` numbers
      * them; NULL: a single stage 0. */

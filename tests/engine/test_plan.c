@@ -129,6 +129,8 @@ static void check_all(const char *dtype)
     for (size_t i = 0; i < sizeof wan_variants / sizeof *wan_variants; i++) {
         const wan_variant *v = &wan_variants[i];
         check(v, dtype, NULL, NULL, whole, sizeof whole);
+        if (strcmp(dtype, "bf16") != 0)
+            continue;
         for (int n = 0; n < 2; n++) { /* blocks that come and go change no bit */
             check(v, dtype, "resident_blocks", n ? "1" : "0", other, sizeof other);
             assert_string_equal(other, whole);

@@ -89,6 +89,28 @@ static void int8_stays_near_the_reference(void **state)
 }
 
 /* Random input of a real shape of grid, the two timesteps of TI2V, on any device. */
+/* Two contexts in one forward, of which the second is in->context again and the first another text, are two forwards. */
+static void check_pair(kn_ctx *c, const kn_wan_transformer *m, const kn_wan_input *in, kn_tensor image,
+                       const float *want, int64_t n)
+{
+    kn_wan_input other = *in;
+    kn_wan_context context;
+    float text[7 * 64] = {0.5f, -1.0f, 0.25f}, *got = malloc(3 * (size_t)n * sizeof *got);
+    assert_true(got && m->config.text_dim <= 64);
+    kn_wan_context_init(c, m, kn_from_f32(c, KN_F32, KN_DIMS(7, m->config.text_dim), text), image, NULL,
+                        &context);
+    context.n_equal = 3;
+    other.context = &context;
+    kn_to_f32(c, kn_wan_transformer_forward(c, m, &other), got + 2 * n);
+    kn_to_f32(c, kn_wan_transformer_forward_pair(c, m, &other, in->context), got);
+    must_be_ok(c);
+    assert_memory_equal(got, got + 2 * n, (size_t)n * sizeof *got);
+    assert_memory_equal(got + n, want, (size_t)n * sizeof *got);
+    if (!c->dev->is_meta) /* which computes zeros */
+        assert_memory_not_equal(got, want, (size_t)n * sizeof *got);
+    free(got);
+}
+
 static float *run_random_with(dit *d, const kn_wan_transformer *m, bool keep_kv, int64_t frames,
                               int64_t height, int64_t width, int64_t *ret_n)
 {
@@ -122,6 +144,7 @@ static float *run_random_with(dit *d, const kn_wan_transformer *m, bool keep_kv,
     *ret_n = kn_numel(y);
     float *out = malloc((size_t)*ret_n * sizeof *out);
     kn_to_f32(c, y, out);
+    check_pair(c, m, &in, image, out, *ret_n);
     kn_wan_context_done(&context);
     kn_scope_close(c, scope, (kn_tensor){0});
     free(noise);

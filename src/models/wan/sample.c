@@ -26,7 +26,7 @@ typedef struct sampler {
     kn_tensor control;
     /* host */
     float *input;            /* [t, h, w, in_channels] */
-    float *velocity;         /* [t, h, w, out_channels] */
+    float *velocity;         /* twice [t, h, w, out_channels] */
     int32_t *token_timestep; /* TI2V with a picture; NULL otherwise */
     float *control_scale;
     kn_trace trace;
@@ -51,6 +51,11 @@ static void unload(sampler *s)
     s->loaded = false;
 }
 
+static bool all_stay(const sampler *s)
+{
+    return kn_blocks_all_stay(s->dit.blocks) && kn_blocks_all_stay(s->dit.vace_blocks);
+}
+
 /* Prompt and picture states through the embedders, keys and values of every block included. */
 static void make_context(sampler *s, int which, const kn_wan_states *states)
 {
@@ -61,7 +66,7 @@ static void make_context(sampler *s, int which, const kn_wan_states *states)
             kn_from_f32(c, KN_F32, KN_DIMS(s->cond->n_image, config(s)->image_dim), s->cond->image_states);
     kn_wan_context_init(c, &s->dit, text, image, NULL, &s->contexts[which]);
     s->contexts[which].n_equal = states->n_equal;
-    if (kn_blocks_all_stay(s->dit.blocks) && kn_blocks_all_stay(s->dit.vace_blocks))
+    if (all_stay(s))
         kn_wan_context_keep_kv(c, &s->dit, &s->contexts[which]);
     kn_free(c, &text);
     kn_free(c, &image);
@@ -160,33 +165,48 @@ static void trace_input(const sampler *s, int step, double timestep)
     kn_wan_trace_channels_last(r, name, s->input, s->t, s->h, s->w, f->in_channels);
 }
 
-static int predict(void *ud, int step, double timestep, bool uncond, const float *latents, float *velocity,
+/* Velocities of both contexts in one forward, or of the one that is asked for. */
+static void forward(sampler *s, const kn_wan_input *in, float *velocity, float *second)
+{
+    kn_ctx *c = s->r->ctx;
+    int64_t n = s->positions * config(s)->out_channels;
+    kn_scope scope = kn_scope_open(c);
+    kn_tensor v = second ? kn_wan_transformer_forward_pair(c, &s->dit, in, &s->contexts[1])
+                         : kn_wan_transformer_forward(c, &s->dit, in);
+    if (!kn_is_null(v)) {
+        kn_to_f32(c, v, s->velocity);
+        kn_wan_to_channels_first(s->velocity, velocity, s->positions, config(s)->out_channels);
+        if (second)
+            kn_wan_to_channels_first(s->velocity + n, second, s->positions, config(s)->out_channels);
+    }
+    kn_scope_close(c, scope, (kn_tensor){0});
+}
+
+static int predict(void *ud, int step, double timestep, const float *latents, float *cond, float *uncond,
                    kn_err *err)
 {
     sampler *s = ud;
     kn_ctx *c = s->r->ctx;
     const kn_wan_config *f = config(s);
     float times[2] = {(float)timestep, 0.0f};
-    if (!uncond) {
-        fill_input(s, latents);
-        trace_input(s, step, timestep);
-    }
+    fill_input(s, latents);
+    trace_input(s, step, timestep);
     kn_scope scope = kn_scope_open(c);
     kn_wan_input in = {
         .latents = kn_from_f32(c, KN_F32, KN_DIMS(s->t, s->h, s->w, f->in_channels), s->input),
         .timesteps = times,
         .n_timesteps = s->token_timestep ? 2 : 1,
         .token_timestep = s->token_timestep,
-        .context = &s->contexts[uncond],
+        .context = &s->contexts[0],
         .rope = &s->rope,
         .control = s->control,
         .control_scale = s->control_scale,
     };
-    kn_tensor v = kn_wan_transformer_forward(c, &s->dit, &in);
-    if (!kn_is_null(v)) {
-        kn_to_f32(c, v, s->velocity);
-        kn_wan_to_channels_first(s->velocity, velocity, s->positions, f->out_channels);
-    }
+    bool pair = uncond && !all_stay(s); /* blocks that come and go come once */
+    forward(s, &in, cond, pair ? uncond : NULL);
+    in.context = &s->contexts[1];
+    if (uncond && !pair)
+        forward(s, &in, uncond, NULL);
     kn_scope_close(c, scope, (kn_tensor){0});
     return kn_ctx_error(c, err);
 }
@@ -225,7 +245,7 @@ static int sampler_init(sampler *s, kn_err *err)
     const kn_wan_config *f = config(s);
     s->positions = s->t * s->h * s->w;
     s->input = kn_calloc((size_t)(s->positions * f->in_channels), sizeof *s->input);
-    s->velocity = kn_calloc((size_t)(s->positions * f->out_channels), sizeof *s->velocity);
+    s->velocity = kn_calloc((size_t)(s->positions * f->out_channels), 2 * sizeof *s->velocity);
     if (!s->input || !s->velocity)
         return kn_fail(err, KN_ENOMEM, "no memory for %lld latent positions", (long long)s->positions);
     int rc = mark_first_frame(s, err);

@@ -155,7 +155,14 @@ static kn_tensor head(kn_ctx *c, const kn_wan_transformer *m, const kn_wan_pass 
     return kn_scope_close(c, scope, kn_linear(c, h, m->proj_out, KN_ACT_NONE, KN_F32));
 }
 
-/* ---- VACE ---- */
+/* ---- the blocks ---- */
+
+/* One context's way through the blocks. */
+typedef struct stream {
+    kn_wan_pass pass;
+    kn_tensor x;       /* f32 [tokens, dim] */
+    kn_tensor control; /* the same of VACE's blocks; null without */
+} stream;
 
 /* The control stream where the first VACE block takes it up: proj_in(control) + x. */
 static kn_tensor begin_control(kn_ctx *c, const kn_wan_transformer *m, const kn_wan_input *in, kn_tensor x)
@@ -170,39 +177,39 @@ static kn_tensor begin_control(kn_ctx *c, const kn_wan_transformer *m, const kn_
     return s;
 }
 
-/* VACE block i moves the control stream on and adds its hint to x.  The stream never sees the main blocks, so
+/* VACE block i moves the control streams on and adds its hint to x.  A control stream never sees the main blocks, so
  * running it beside them gives the hints the reference computes beforehand, without keeping them all. */
-static void add_hint(kn_ctx *c, const kn_wan_transformer *m, const kn_wan_pass *p, const kn_wan_input *in,
-                     int i, kn_tensor control, kn_tensor x)
+static void add_hints(kn_ctx *c, const kn_wan_transformer *m, const kn_wan_input *in, int i, stream *s, int n)
 {
     char name[32];
     snprintf(name, sizeof name, "dit.vace%d", i);
     const kn_wan_block *b = kn_blocks_use(c, m->vace_blocks, i);
-    if (!b)
-        return;
-    kn_scope scope = kn_scope_open(c);
-    kn_wan_block_forward(c, p, b, m->config.n_layers + i, name, control);
-    kn_tensor hint = kn_linear(c, control, b->proj_out, KN_ACT_NONE, c->act);
-    kn_trace_tensor(p->trace, hint, "%s.hint", name);
-    kn_add(c, x, hint, in->control_scale ? in->control_scale[i] : 1);
-    kn_scope_close(c, scope, (kn_tensor){0});
+    for (int k = 0; k < n && b; k++) {
+        kn_scope scope = kn_scope_open(c);
+        kn_wan_block_forward(c, &s[k].pass, b, m->config.n_layers + i, name, s[k].control);
+        kn_tensor hint = kn_linear(c, s[k].control, b->proj_out, KN_ACT_NONE, c->act);
+        kn_trace_tensor(s[k].pass.trace, hint, "%s.hint", name);
+        kn_add(c, s[k].x, hint, in->control_scale ? in->control_scale[i] : 1);
+        kn_scope_close(c, scope, (kn_tensor){0});
+    }
 }
 
-static void run_blocks(kn_ctx *c, const kn_wan_transformer *m, const kn_wan_pass *p, const kn_wan_input *in,
-                       kn_tensor x)
+static void run_blocks(kn_ctx *c, const kn_wan_transformer *m, const kn_wan_input *in, stream *s, int n)
 {
     const kn_wan_config *f = &m->config;
-    kn_tensor control = f->n_vace ? begin_control(c, m, in, x) : (kn_tensor){0};
     int n_hints = 0;
+    for (int k = 0; k < n && f->n_vace; k++)
+        s[k].control = begin_control(c, m, in, s[k].x);
     for (int i = 0; i < f->n_layers; i++) {
         char name[32];
         const kn_wan_block *b = kn_blocks_use(c, m->blocks, i);
         if (!b)
             return;
         snprintf(name, sizeof name, "dit.block%d", i);
-        kn_wan_block_forward(c, p, b, i, name, x);
+        for (int k = 0; k < n; k++)
+            kn_wan_block_forward(c, &s[k].pass, b, i, name, s[k].x);
         if (n_hints < f->n_vace && f->vace_layers[n_hints] == i)
-            add_hint(c, m, p, in, n_hints++, control, x);
+            add_hints(c, m, in, n_hints++, s, n);
     }
 }
 
@@ -248,10 +255,33 @@ static void trace_rope(kn_ctx *c, const kn_trace *trace, const kn_rope *rope)
     kn_free(c, &sines);
 }
 
-kn_tensor kn_wan_transformer_forward(kn_ctx *c, const kn_wan_transformer *m, const kn_wan_input *in)
+/* Everything that does not depend on the context. */
+static void begin_streams(kn_ctx *c, const kn_wan_transformer *m, const kn_wan_input *in, int64_t n_tokens,
+                          stream *s, int n, kn_tensor *ret_temb)
+{
+    const kn_wan_config *f = &m->config;
+    kn_wan_pass pass = {.config = f, .rope = in->rope, .trace = in->trace};
+    if (in->token_timestep)
+        pass.row_group = kn_from_host(c, KN_I32, KN_DIMS(n_tokens), in->token_timestep);
+    trace_rope(c, in->trace, in->rope);
+    *ret_temb = embed_time(c, m, in->timesteps, in->n_timesteps);
+    kn_trace_tensor(in->trace, *ret_temb, "dit.temb");
+    pass.time_proj = project_time(c, m, *ret_temb, in->trace);
+    for (int k = 0; k < n; k++) {
+        s[k].pass = pass;
+        s[k].x = k ? kn_cast(c, s[0].x, KN_F32) : patchify(c, f, m->patch, in->latents);
+        kn_trace_tensor(pass.trace, s[k].x, "dit.patch");
+        pass.trace = NULL; /* of the first only: names are the same for all */
+    }
+}
+
+static kn_tensor forward(kn_ctx *c, const kn_wan_transformer *m, const kn_wan_input *in,
+                         const kn_wan_context *const *contexts, int n)
 {
     const kn_wan_config *f = &m->config;
     int64_t grid[3], n_tokens = 1;
+    stream s[2] = {0};
+    kn_tensor temb, y[2];
     for (int i = 0; i < 3; i++) {
         grid[i] = in->latents.dims[i] / f->patch[i];
         n_tokens *= grid[i];
@@ -259,18 +289,25 @@ kn_tensor kn_wan_transformer_forward(kn_ctx *c, const kn_wan_transformer *m, con
     if (!check_input(c, f, in, n_tokens))
         return (kn_tensor){0};
     kn_scope scope = kn_scope_open(c);
-    kn_wan_pass pass = {.config = f, .context = in->context, .rope = in->rope, .trace = in->trace};
-    if (in->token_timestep)
-        pass.row_group = kn_from_host(c, KN_I32, KN_DIMS(n_tokens), in->token_timestep);
-    if (in->context->n_equal > 1)
-        pass.text_bias = text_bias(c, in->context);
-    trace_rope(c, in->trace, in->rope);
-    kn_tensor temb = embed_time(c, m, in->timesteps, in->n_timesteps);
-    kn_trace_tensor(in->trace, temb, "dit.temb");
-    pass.time_proj = project_time(c, m, temb, in->trace);
-    kn_tensor x = patchify(c, f, m->patch, in->latents);
-    kn_trace_tensor(in->trace, x, "dit.patch");
-    run_blocks(c, m, &pass, in, x);
-    kn_tensor y = unpatchify(c, f, head(c, m, &pass, x, temb), grid);
-    return kn_scope_close(c, scope, y);
+    begin_streams(c, m, in, n_tokens, s, n, &temb);
+    for (int k = 0; k < n; k++) {
+        s[k].pass.context = contexts[k];
+        if (contexts[k]->n_equal > 1)
+            s[k].pass.text_bias = text_bias(c, contexts[k]);
+    }
+    run_blocks(c, m, in, s, n);
+    for (int k = 0; k < n; k++)
+        y[k] = unpatchify(c, f, head(c, m, &s[k].pass, s[k].x, temb), grid);
+    return kn_scope_close(c, scope, n == 1 ? y[0] : kn_concat(c, 0, n, y));
+}
+
+kn_tensor kn_wan_transformer_forward(kn_ctx *c, const kn_wan_transformer *m, const kn_wan_input *in)
+{
+    return forward(c, m, in, &in->context, 1);
+}
+
+kn_tensor kn_wan_transformer_forward_pair(kn_ctx *c, const kn_wan_transformer *m, const kn_wan_input *in,
+                                          const kn_wan_context *other)
+{
+    return forward(c, m, in, (const kn_wan_context *[]){in->context, other}, 2);
 }

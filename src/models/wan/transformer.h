@@ -117,5 +117,9 @@ typedef struct kn_wan_input {
 /* The velocity, f32 [frames, height, width, out_channels].  Peak memory beyond the input: the residual stream (f32)
  * and about four activations of a row a token. */
 kn_tensor kn_wan_transformer_forward(kn_ctx *c, const kn_wan_transformer *m, const kn_wan_input *in);
+/* The same for in->context and then for `other`, block by block, so that blocks that come and go come once: f32 [2 * frames,
+ * height, width, out_channels].  One more residual stream in memory. */
+kn_tensor kn_wan_transformer_forward_pair(kn_ctx *c, const kn_wan_transformer *m, const kn_wan_input *in,
+                                          const kn_wan_context *other);
 
 #endif
