@@ -134,22 +134,24 @@ static json_t *to_json(const bench *b, const char *config)
                                                 (json_int_t)s->peak_bytes, "predicted_peak_bytes",
                                                 (json_int_t)b->plan.spans[i].peak_bytes));
     }
-    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:i, s:o, s:f, s:f, s:f, s:f, s:I, s:I, s:f}",
-                     "config", config, "device", b->dev->description, "dtype", kn_dtype_name(b->plan.dtype),
-                     "width", (json_int_t)b->rq.width, "height", (json_int_t)b->rq.height, "frames",
-                     (json_int_t)b->rq.frames, "steps", (json_int_t)b->rq.steps, "threads",
-                     kn_parallel_threads(), "repeats", b->n_repeats, "phases", phases, "step_seconds",
-                     b->step_s, "step_gflops", step_rate(b), "raw_gflops", raw_rate(b), "raw_ratio",
-                     raw_rate(b) > 0 ? step_rate(b) / raw_rate(b) : 0.0, "peak_bytes",
-                     (json_int_t)b->peak_bytes, "predicted_peak_bytes", (json_int_t)b->plan.peak_bytes,
-                     "rss_growth_bytes", b->rss_growth);
+    return json_pack(
+        "{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:i, s:o, s:f, s:f, s:f, s:f, s:I, s:I, s:i, s:I, s:I, "
+        "s:f}",
+        "config", config, "device", b->dev->description, "dtype", kn_dtype_name(b->plan.dtype), "width",
+        (json_int_t)b->rq.width, "height", (json_int_t)b->rq.height, "frames", (json_int_t)b->rq.frames,
+        "steps", (json_int_t)b->rq.steps, "threads", kn_parallel_threads(), "repeats", b->n_repeats, "phases",
+        phases, "step_seconds", b->step_s, "step_gflops", step_rate(b), "raw_gflops", raw_rate(b),
+        "raw_ratio", raw_rate(b) > 0 ? step_rate(b) / raw_rate(b) : 0.0, "peak_bytes",
+        (json_int_t)b->peak_bytes, "predicted_peak_bytes", (json_int_t)b->plan.peak_bytes, "resident_blocks",
+        b->plan.policy.n_resident, "vae_tile", (json_int_t)b->plan.policy.vae_tile, "need_bytes",
+        (json_int_t)b->plan.need_bytes, "rss_growth_bytes", b->rss_growth);
 }
 
 static void print_text(const json_t *o)
 {
     size_t i;
     const json_t *p;
-    char a[32], c[32], d[32];
+    char a[32], c[32], d[32], e[32];
     json_array_foreach(json_object_get(o, "phases"), i, p) printf(
         "%-10s %-16s %9s  %8.0f GFLOP  %6.0f GFLOP/s  peak %s\n",
         json_string_value(json_object_get(p, "phase")), json_string_value(json_object_get(p, "detail")),
@@ -161,10 +163,11 @@ static void print_text(const json_t *o)
            json_number_value(json_object_get(o, "step_gflops")),
            100 * json_number_value(json_object_get(o, "raw_ratio")),
            json_number_value(json_object_get(o, "raw_gflops")));
-    printf("memory     peak %s, predicted %s, resident growth %s\n",
+    printf("memory     peak %s, predicted %s; the process grew by %s, predicted %s\n",
            kn_format_bytes(json_number_value(json_object_get(o, "peak_bytes")), a, sizeof a),
            kn_format_bytes(json_number_value(json_object_get(o, "predicted_peak_bytes")), c, sizeof c),
-           kn_format_bytes(json_number_value(json_object_get(o, "rss_growth_bytes")), d, sizeof d));
+           kn_format_bytes(json_number_value(json_object_get(o, "rss_growth_bytes")), d, sizeof d),
+           kn_format_bytes(json_number_value(json_object_get(o, "need_bytes")), e, sizeof e));
 }
 
 static int find_config(const char *config, bool with_text, const kn_model_desc **ret, void **ret_model,

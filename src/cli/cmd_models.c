@@ -84,27 +84,25 @@ static int add_demo(json_t *all, kn_err *err)
     return 0;
 }
 
+/* A broken demo model is an error, and hides nothing else. */
 static int list_models(bool json, kn_err *err)
 {
     size_t i;
     json_t *o, *all = families_json();
     int rc = add_demo(all, err);
-    if (!rc && json) {
+    if (json) {
         print_json(all);
-        return 0;
+        return rc;
     }
     json_array_foreach(all, i, o)
     {
-        if (rc)
-            break;
         char *tasks = json_dumps(json_object_get(o, "tasks"), JSON_COMPACT);
         printf("%-10s %-44s %s\n", json_string_value(json_object_get(o, "name")),
                json_string_value(json_object_get(o, "title")), tasks ? tasks : "");
         free(tasks);
     }
     json_decref(all);
-    if (!rc)
-        printf("\n`kinora models DIR` describes a model folder or file.\n");
+    printf("\n`kinora models DIR` describes a model folder or file.\n");
     return rc;
 }
 

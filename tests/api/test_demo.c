@@ -183,6 +183,13 @@ static void test_bad_file(void **state)
                 "\"image\" is \"a.png\"", "steps");
     check_fails(run("plan", "--model", "bad"), 3, "bad/kinora.json");
     check_fails(run("models", "bad"), 3, "bad/kinora.json");
+    setenv("KINORA_DEMO_DIR", "bad", 1); /* one that came along: said, and the list is there all the same */
+    outcome o = run("models");
+    assert_int_equal(o.code, 3);
+    assert_non_null(strstr(o.out, "Wan 2.1"));
+    assert_non_null(strstr(o.err, "bad/kinora.json"));
+    outcome_done(&o);
+    unsetenv("KINORA_DEMO_DIR");
     assert_false(kn_path_exists("no.mp4"));
 }
 
