@@ -3,6 +3,7 @@
 
 #include "base/dirs.h"
 #include "cli/cli.h"
+#include "engine/hardware.h"
 
 static double gflop(const kn_stats *s)
 {
@@ -75,7 +76,7 @@ static int plan(const kn_request *given, bool json, kn_err *err)
     void *model = NULL;
     char *path = NULL, *cache_dir = kn_dir_cache();
     kn_plan p;
-    kn_rates rates;
+    kn_rates rates = {0};
     int rc = kn_request_copy(given, &rq, err);
     if (!rc)
         rc = kn_model_find(rq.model, &desc, &path, err);
@@ -88,6 +89,8 @@ static int plan(const kn_request *given, bool json, kn_err *err)
         rc = kn_cpu_device_open(&cpu, &dev, err);
     if (!rc)
         rc = kn_rates_measure(dev, kn_request_dtype(&rq, dev), &rates, err);
+    if (!rc && path && kn_disk_usage(path) > dev->mem_available_bytes) /* more than the system can keep */
+        rates.disk = kn_disk_read_rate(path);
     if (!rc)
         rc = kn_plan_choose(desc, model, &rq, dev, &rates, cache_dir, &p, err);
     if (!rc && json)

@@ -1,6 +1,7 @@
 /* The disk under a folder: what kind it is, how much is free, how fast it reads. */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <fts.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -108,10 +109,48 @@ void kn_disk_look(const char *path, kn_disk *ret)
     }
 }
 
-double kn_disk_read_rate(const char *file)
+/* ---- files ---- */
+
+typedef struct survey {
+    uint64_t bytes, largest;
+    char file[PATH_MAX];
+} survey;
+
+static void look_below(const char *path, survey *ret)
+{
+    enum { MAX_DEPTH = 8 };
+    char *const paths[] = {(char *)(uintptr_t)path, NULL};
+    *ret = (survey){0};
+    FTS *fts = fts_open(paths, FTS_LOGICAL | FTS_NOCHDIR, NULL);
+    for (FTSENT *e; fts && (e = fts_read(fts));) {
+        if (e->fts_info == FTS_D && e->fts_level >= MAX_DEPTH)
+            fts_set(fts, e, FTS_SKIP);
+        if (e->fts_info != FTS_F)
+            continue;
+        uint64_t size = (uint64_t)e->fts_statp->st_size;
+        ret->bytes += size;
+        if (size >= ret->largest) {
+            ret->largest = size;
+            snprintf(ret->file, sizeof ret->file, "%s", e->fts_path);
+        }
+    }
+    if (fts)
+        fts_close(fts);
+}
+
+uint64_t kn_disk_usage(const char *path)
+{
+    survey s;
+    look_below(path, &s);
+    return s.bytes;
+}
+
+double kn_disk_read_rate(const char *path)
 {
     enum { PIECE = 4 << 20, PIECES = 16, ALIGN = 4096 };
-    int fd = open(file, O_RDONLY | O_DIRECT | O_CLOEXEC);
+    survey s;
+    look_below(path, &s);
+    int fd = open(s.file, O_RDONLY | O_DIRECT | O_CLOEXEC);
     void *buf = fd >= 0 ? aligned_alloc(ALIGN, PIECE) : NULL;
     double bytes = 0, begin = kn_clock_s();
     for (int i = 0; buf && i < PIECES; i++) {

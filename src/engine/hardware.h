@@ -41,8 +41,11 @@ typedef struct kn_disk {
 
 /* Of the file system that holds path, or the nearest folder above it that exists. */
 void kn_disk_look(const char *path, kn_disk *ret);
-/* Bytes a second at which a file is read past the system's cache; 0: it cannot be told. Reads at most 64 MiB. */
-double kn_disk_read_rate(const char *file);
+/* Bytes a second at which a file is read past the system's cache; of a folder, the largest file below it. 0: it cannot be
+ * told. Reads at most 64 MiB. */
+double kn_disk_read_rate(const char *path);
+/* Bytes of the files below a path, links followed. */
+uint64_t kn_disk_usage(const char *path);
 
 /* Everything as one object: processor, memory, gpus, disks of the folders that Kinora writes to. NULL without memory. */
 json_t *kn_hardware_to_json(const char *processor, const kn_gpus *gpus);

@@ -30,7 +30,8 @@ double kn_rates_seconds(const kn_rates *rates, const kn_stats *stats)
     double s = stats->bytes[KN_WORK_MEMORY] / rates->bytes + stats->loaded_bytes / rates->loading;
     for (int i = 0; i < KN_WORK_MEMORY; i++)
         s += stats->flops[i] / rates->flops[i];
-    return s;
+    double reading = rates->disk > 0 ? stats->loaded_bytes / rates->disk : 0; /* beside the rest */
+    return reading > s ? reading : s;
 }
 
 /* Frames that are kept or encoded while the device still holds its own. */

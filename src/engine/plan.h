@@ -9,7 +9,8 @@ typedef struct kn_rates {
     double flops[KN_WORK_COUNT]; /* per second */
     double bytes;                /* per second, for KN_WORK_MEMORY */
     double loading;              /* bytes of weights that are made ready per second, from memory */
-    double raw_matmul;           /* the vendor library's plain matrix product in the same type */
+    double disk;       /* bytes per second at which weights are read for that; 0: from the system's cache */
+    double raw_matmul; /* the vendor library's plain matrix product in the same type */
 } kn_rates;
 
 int kn_rates_measure(kn_device *dev, kn_dtype dtype, kn_rates *ret, kn_err *err);

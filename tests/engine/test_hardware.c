@@ -104,6 +104,11 @@ static void disks(void **state)
     kn_disk_look("/dev/shm", &d);
     assert_string_equal(d.kind, "memory");
     assert_true(kn_disk_read_rate("/nowhere") == 0);
+    assert_int_equal(kn_disk_usage("/nowhere"), 0);
+    put("files/a", "12345");
+    put("files/below/b", "1234567");
+    snprintf(path, sizeof path, "%s/files", folder);
+    assert_int_equal(kn_disk_usage(path), 6 + 8);
 }
 
 static void memory(void **state)
