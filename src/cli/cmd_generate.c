@@ -42,10 +42,14 @@ static void print_result(const kn_model_desc *desc, const kn_result *r, bool jso
         json_decref(o);
         return;
     }
-    fprintf(stderr, "%s  %lldx%lld, %lld frames, seed %lld, %s, peak %s, %s in all\n",
+    char speed[96] = "";
+    if (r->n_computed && r->n_computed < r->request.steps)
+        snprintf(speed, sizeof speed, ", %d of %lld steps computed, sampling %.2f times faster",
+                 r->n_computed, (long long)r->request.steps, r->speedup);
+    fprintf(stderr, "%s  %lldx%lld, %lld frames, seed %lld, %s, peak %s%s, %s in all\n",
             r->request.output ? r->request.output : "done", (long long)r->request.width,
             (long long)r->request.height, (long long)r->request.frames, (long long)r->request.seed,
-            kn_dtype_name(r->plan.dtype), kn_format_bytes((double)r->peak_bytes, peak, sizeof peak),
+            kn_dtype_name(r->plan.dtype), kn_format_bytes((double)r->peak_bytes, peak, sizeof peak), speed,
             kn_format_seconds(r->seconds, total, sizeof total));
 }
 

@@ -2,9 +2,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/rng.h"
 #include "engine/run_state.h"
+#include "engine/step_cache.h"
 #include "tensor/checkpoint.h"
 
 static void trace(const kn_run *r, const kn_denoise *d, const float *data, const char *what, int step)
@@ -54,29 +56,33 @@ static int stage_of(const kn_denoise *d, int i)
     return d->stage ? d->stage(d->ud, i, d->scheduler->timesteps[i]) : 0;
 }
 
-/* On meta every step of a stage costs the same: run its first, count the rest.  Where blocks come and go, the first finds
- * none and later ones may find one: the second is run, too. */
+/* On meta every step of a stage that is computed costs the same: run its first, count the rest.  Where blocks come and go,
+ * the first finds none and later ones may find one: the second is run, too. */
 static int count_stages(kn_run *r, const kn_denoise *d, float *cond, float *uncond, kn_err *err)
 {
-    for (int i = 0, n; i < d->scheduler->n_steps; i += n) {
+    double speed = kn_step_cache_speed(r->rq->speed);
+    int n_steps = d->scheduler->n_steps;
+    r->n_computed = kn_step_cache_wanted(speed, n_steps);
+    for (int i = 0, n; i < n_steps; i += n) {
         double guidance = 1;
-        for (n = 1; i + n < d->scheduler->n_steps && stage_of(d, i + n) == stage_of(d, i); n++)
+        for (n = 1; i + n < n_steps && stage_of(d, i + n) == stage_of(d, i); n++)
             ;
         int rc = d->enter ? d->enter(d->ud, stage_of(d, i), &guidance, err) : 0;
         if (rc)
             return rc;
+        int computed = (n * r->n_computed + n_steps - 1) / n_steps;
         kn_stats before = r->ctx->stats;
         rc = predict_step(r, d, i, guidance, cond, uncond, err);
-        bool again = !rc && n > 1 && r->ctx->stats.loaded_bytes > before.loaded_bytes;
+        bool again = !rc && computed > 1 && r->ctx->stats.loaded_bytes > before.loaded_bytes;
         if (again) {
             before = r->ctx->stats;
             rc = predict_step(r, d, i, guidance, cond, uncond, err);
         }
         if (rc)
             return rc;
-        count_again(&r->ctx->stats, &before, again ? n - 2 : n - 1);
+        count_again(&r->ctx->stats, &before, again ? computed - 2 : computed - 1);
     }
-    kn_phase_step(r, d->scheduler->n_steps);
+    kn_phase_step(r, n_steps);
     return 0;
 }
 
@@ -86,19 +92,29 @@ typedef struct entered {
     double guidance;
 } entered;
 
-static int take_step(kn_run *r, const kn_denoise *d, int i, entered *e, float *cond, float *uncond,
-                     kn_err *err)
+static int take_step(kn_run *r, const kn_denoise *d, int i, entered *e, kn_step_cache *cache, float *cond,
+                     float *uncond, double *computing_s, kn_err *err)
 {
     int rc = 0;
+    kn_step_cache_state before = cache->state;
     if (stage_of(d, i) != e->stage) {
+        if (i > 0 && stage_of(d, i) != stage_of(d, i - 1)) /* not where a run is resumed */
+            kn_step_cache_reset(cache);
         e->stage = stage_of(d, i);
         rc = d->enter ? d->enter(d->ud, e->stage, &e->guidance, err) : 0;
         kn_phase_resume(r);
     }
-    if (!rc)
+    if (!rc && !kn_step_cache_skip(cache, d->latents, cond)) {
+        double begin = kn_clock_s();
         rc = predict_step(r, d, i, e->guidance, cond, uncond, err);
-    if (rc)
+        *computing_s += kn_clock_s() - begin;
+        if (!rc)
+            kn_step_cache_put(cache, d->latents, cond);
+    }
+    if (rc) {
+        cache->state = before; /* as the step that is to be done again found it */
         return rc;
+    }
     kn_scheduler_step(d->scheduler, i, d->latents, cond);
     trace(r, d, d->latents, "latents", i);
     kn_phase_step(r, i + 1);
@@ -108,16 +124,29 @@ static int take_step(kn_run *r, const kn_denoise *d, int i, entered *e, float *c
 static int solve(kn_run *r, const kn_denoise *d, float *cond, float *uncond, kn_err *err)
 {
     entered e = {.stage = -1, .guidance = 1};
+    kn_step_cache cache;
     int first = kn_run_first_step(r), n_steps = d->scheduler->n_steps;
-    int rc = kn_run_restore_step(r, d->scheduler, d->latents, d->n, err);
+    int rc = kn_step_cache_init(&cache, kn_step_cache_speed(r->rq->speed), n_steps, d->n, err);
+    if (rc)
+        return rc;
+    kn_kept_step kept = {d->scheduler, &cache, d->latents, d->n};
+    rc = kn_run_restore_step(r, &kept, err);
     kn_phase_skip(r, first);
+    r->is_uneven = cache.arrays != NULL;
+    int computed_before = cache.state.n_computed;
+    double computing_s = 0, begin = kn_clock_s();
     for (int i = first; i < n_steps && !rc; i++) {
-        rc = take_step(r, d, i, &e, cond, uncond, err);
+        rc = take_step(r, d, i, &e, &cache, cond, uncond, &computing_s, err);
         if (rc)
-            kn_run_keep_step(r, d->scheduler, d->latents, d->n, i, true);
+            kn_run_keep_step(r, &kept, i, true);
         else if (i + 1 < n_steps) /* the model keeps the final latents */
-            kn_run_keep_step(r, d->scheduler, d->latents, d->n, i + 1, false);
+            kn_run_keep_step(r, &kept, i + 1, false);
     }
+    r->n_computed = cache.state.n_computed;
+    int computed = r->n_computed - computed_before;
+    if (computed > 0)
+        r->speedup = computing_s / computed * (n_steps - first) / (kn_clock_s() - begin);
+    kn_step_cache_done(&cache);
     return rc;
 }
 

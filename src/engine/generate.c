@@ -142,6 +142,8 @@ static int finish(const kn_model_desc *desc, output *o, kn_run *run, kn_result *
     memcpy(res->spans, run->spans, sizeof res->spans);
     res->n_spans = run->n_spans;
     res->peak_bytes = run->peak_bytes;
+    res->n_computed = run->n_computed;
+    res->speedup = run->speedup;
     if (!rc && o->sink) {
         snprintf(res->encoder, sizeof res->encoder, "%s", kn_sink_encoder(o->sink));
         json_t *meta = kn_result_to_json(desc, res);
@@ -361,10 +363,11 @@ json_t *kn_result_to_json(const kn_model_desc *desc, const kn_result *r)
                               json_pack("{s:s, s:s, s:f, s:I}", "phase", kn_phase_name(r->spans[i].phase),
                                         "detail", r->spans[i].detail, "seconds", r->spans[i].seconds, "units",
                                         (json_int_t)r->spans[i].units));
-    return json_pack("{s:s, s:s, s:s, s:s, s:o?, s:I, s:s, s:i, s:i, s:I, s:s, s:i, s:o}", "generator",
-                     "kinora", "version", KN_VERSION, "family", desc->name, "device", r->device, "request",
-                     kn_request_to_json(&r->request), "peak_bytes", (json_int_t)r->peak_bytes, "dtype",
-                     kn_dtype_name(r->plan.dtype), "blocks", r->plan.n_blocks, "resident_blocks",
+    return json_pack("{s:s, s:s, s:s, s:s, s:o?, s:I, s:s, s:i, s:i, s:I, s:s, s:i, s:i, s:f, s:o}",
+                     "generator", "kinora", "version", KN_VERSION, "family", desc->name, "device", r->device,
+                     "request", kn_request_to_json(&r->request), "peak_bytes", (json_int_t)r->peak_bytes,
+                     "dtype", kn_dtype_name(r->plan.dtype), "blocks", r->plan.n_blocks, "resident_blocks",
                      r->plan.policy.n_resident, "vae_tile", (json_int_t)r->plan.policy.vae_tile,
-                     "frames_hash", r->frames_hash, "first_step", r->first_step, "timings", timings);
+                     "frames_hash", r->frames_hash, "first_step", r->first_step, "steps_computed",
+                     r->n_computed, "sampling_speedup", r->speedup, "timings", timings);
 }

@@ -22,6 +22,8 @@ typedef struct kn_result {
     int n_spans;
     size_t peak_bytes;
     int first_step; /* sampling began there: an earlier run did those before */
+    int n_computed; /* denoising steps that were computed, not carried over (engine/step_cache.h) */
+    double speedup; /* of sampling by that, measured; 0: no step was computed */
     double seconds;
     char device[160];
     char encoder[32];

@@ -56,6 +56,7 @@ const kn_param kn_params[] = {
     REAL(flow_shift, 0.01, 100, "X", "shift of the noise schedule"),
     REAL(boundary, 0, 1, "X", "share of the schedule below which the low-noise expert takes over"),
     CHOICE(scheduler, "unipc|euler", "solver of the denoising"),
+    CHOICE(speed, "1x|1.5x|2x|3x", "leave steps out where the picture hardly changes, until sampling is so much faster"),
     INT(seed, 0, SEED_MAX, "N", "seed of the noise, as in PyTorch (default: chosen and reported)"),
     INT(max_sequence_length, 1, 4096, "N", "tokens the prompt is padded or cut to"),
     CHOICE(dtype, "f32|bf16|int8", "what to compute in"),

@@ -76,6 +76,7 @@ void kn_phase_begin(kn_run *r, kn_phase phase, const char *detail, int64_t total
     set_detail(s, detail);
     r->began_s = r->unit_began_s = kn_clock_s();
     r->n_unit_times = 0;
+    r->is_uneven = false;
     r->units_done = 0;
     r->units_total = total;
     r->stats_before = r->ctx->stats;
@@ -101,12 +102,17 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static double median_unit(const kn_run *r)
+static double usual_unit(const kn_run *r)
 {
     double sorted[KN_UNIT_TIMES];
     int n = r->n_unit_times < KN_UNIT_TIMES ? r->n_unit_times : KN_UNIT_TIMES;
     if (!n)
         return 0;
+    double sum = 0;
+    for (int i = 0; i < n; i++)
+        sum += r->unit_times[i];
+    if (r->is_uneven)
+        return sum / n;
     memcpy(sorted, r->unit_times, (size_t)n * sizeof *sorted);
     qsort(sorted, (size_t)n, sizeof *sorted, by_value);
     return (sorted[n / 2] + sorted[(n - 1) / 2]) / 2;
@@ -128,7 +134,7 @@ void kn_phase_step(kn_run *r, int64_t done)
                   .done = done,
                   .total = r->units_total,
                   .elapsed_s = now - r->began_s,
-                  .unit_s = median_unit(r),
+                  .unit_s = usual_unit(r),
                   .eta_s = -1};
     if (e.total && e.unit_s > 0)
         e.eta_s = e.unit_s * (double)(e.total - done);
@@ -158,6 +164,6 @@ void kn_phase_end(kn_run *r)
                         .done = r->units_done,
                         .total = r->units_total,
                         .elapsed_s = s->seconds,
-                        .unit_s = median_unit(r),
+                        .unit_s = usual_unit(r),
                         .eta_s = 0});
 }

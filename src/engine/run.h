@@ -34,8 +34,8 @@ typedef struct kn_event {
     const char *text;    /* a note, or what is being loaded, encoded, ... ; "" if nothing */
     int64_t done, total; /* real units: steps, chunks of frames; total 0 = not countable */
     double elapsed_s;    /* since the phase began */
-    double unit_s;       /* median seconds a unit so far; 0 = none yet */
-    double eta_s;        /* of this phase; < 0 = not known */
+    double unit_s; /* median (steps of which some are skipped: mean) seconds a unit so far; 0 = none yet */
+    double eta_s;  /* of this phase; < 0 = not known */
 } kn_event;
 typedef void (*kn_event_fn)(void *ud, const kn_event *e);
 
@@ -83,6 +83,9 @@ typedef struct kn_run {
 
     kn_span spans[KN_MAX_SPANS];
     int n_spans;
+    int n_computed; /* denoising steps that were not skipped (engine/step_cache.h); with those of an earlier run */
+    double
+        speedup; /* of sampling: what this run's steps would have taken had all been computed, to what they took */
     size_t peak_bytes; /* over all phases */
     size_t pool_peak_bytes;
     float *latents; /* final latents [C, T, H, W], the reference's layout; owned; NULL until sampled */
@@ -92,6 +95,7 @@ typedef struct kn_run {
     double began_s, unit_began_s;
     double unit_times[KN_UNIT_TIMES];
     int n_unit_times;
+    bool is_uneven; /* units take very different times: their mean says more than their median */
     int64_t units_done, units_total;
     kn_stats stats_before;
 } kn_run;

@@ -216,15 +216,34 @@ static int restore(const kn_run_state *s, const char *name, int n_dims, const in
     return kn_entry_to_f32(e, out, err);
 }
 
-int kn_run_restore_step(kn_run *r, kn_scheduler *scheduler, float *latents, int64_t n, kn_err *err)
+/* The cache's state is saved as the bytes that it is: it belongs to this build, as all of the file does. */
+static int restore_cache(const kn_run_state *s, kn_step_cache *c, kn_err *err)
+{
+    const kn_entry *e = kn_checkpoint_find(s->loaded, "cache_state");
+    c->state.n_done = c->state.n_computed = s->first_step;
+    if (!c->arrays)
+        return 0;
+    if (!e || e->dtype != KN_U8 || e->bytes != sizeof c->state)
+        return kn_fail(err, KN_EFORMAT,
+                       "%s has no cache_state that fits this run; remove it, or do not resume", s->dir.file);
+    int rc = restore(s, "cache", 2, (const int64_t[]){KN_STEP_CACHE_ARRAYS, c->n}, c->arrays, err);
+    if (!rc)
+        memcpy(&c->state, e->data, sizeof c->state);
+    return rc;
+}
+
+int kn_run_restore_step(kn_run *r, const kn_kept_step *k, kn_err *err)
 {
     kn_run_state *s = r->state;
+    kn_scheduler *scheduler = k->scheduler;
     if (!kn_run_first_step(r))
         return 0;
     int n_state = scheduler->cls->n_state;
-    int rc = restore(s, "latents", 1, &n, latents, err);
+    int rc = restore(s, "latents", 1, &k->n, k->latents, err);
     if (!rc && n_state)
-        rc = restore(s, "solver", 2, (const int64_t[]){n_state, n}, scheduler->state, err);
+        rc = restore(s, "solver", 2, (const int64_t[]){n_state, k->n}, scheduler->state, err);
+    if (!rc)
+        rc = restore_cache(s, k->cache, err);
     if (!rc)
         scheduler->last_order = (int)meta_int(s->loaded, "last_order", 0, scheduler->config.solver_order);
     if (!rc && scheduler->last_order < 0)
@@ -278,19 +297,35 @@ static bool is_due(kn_run_state *s, size_t bytes)
     return now - s->last_s >= TIMES_COST * s->cost_s;
 }
 
-void kn_run_keep_step(kn_run *r, const kn_scheduler *scheduler, const float *latents, int64_t n, int done,
-                      bool now)
+void kn_run_keep_step(kn_run *r, const kn_kept_step *k, int done, bool now)
 {
-    int n_state = scheduler->cls->n_state;
+    int n_state = k->scheduler->cls->n_state, n_arrays = k->cache->arrays ? KN_STEP_CACHE_ARRAYS : 0;
     if (!r->state || !done || done == r->state->kept_step)
         return;
-    if (!is_due(r->state, (size_t)n * (size_t)(n_state + 1) * sizeof(float)) && !now)
+    if (!is_due(r->state, (size_t)k->n * (size_t)(n_state + n_arrays + 1) * sizeof(float)) && !now)
         return;
-    kn_save_tensor t[] = {
-        {.name = "latents", .dtype = KN_F32, .n_dims = 1, .dims = {n}, .data = latents},
-        {.name = "solver", .dtype = KN_F32, .n_dims = 2, .dims = {n_state, n}, .data = scheduler->state},
-    };
-    save(r, n_state ? 2 : 1, t, done, scheduler->last_order);
+    kn_save_tensor t[4] = {
+        {.name = "latents", .dtype = KN_F32, .n_dims = 1, .dims = {k->n}, .data = k->latents}};
+    int n = 1;
+    if (n_state)
+        t[n++] = (kn_save_tensor){.name = "solver",
+                                  .dtype = KN_F32,
+                                  .n_dims = 2,
+                                  .dims = {n_state, k->n},
+                                  .data = k->scheduler->state};
+    if (n_arrays) {
+        t[n++] = (kn_save_tensor){.name = "cache",
+                                  .dtype = KN_F32,
+                                  .n_dims = 2,
+                                  .dims = {n_arrays, k->n},
+                                  .data = k->cache->arrays};
+        t[n++] = (kn_save_tensor){.name = "cache_state",
+                                  .dtype = KN_U8,
+                                  .n_dims = 1,
+                                  .dims = {(int64_t)sizeof k->cache->state},
+                                  .data = &k->cache->state};
+    }
+    save(r, n, t, done, k->scheduler->last_order);
 }
 
 void kn_run_keep_latents(kn_run *r, int n_dims, const int64_t *dims, const float *latents)

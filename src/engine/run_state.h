@@ -7,6 +7,7 @@
 #define KN_ENGINE_RUN_STATE_H
 
 #include "engine/run.h"
+#include "engine/step_cache.h"
 
 typedef struct kn_run_state kn_run_state;
 
@@ -31,11 +32,18 @@ int kn_run_state_identify(kn_run_state *s, const kn_request *complete, uint64_t 
 
 /* The first denoising step that is still to be done; 0 if none was. */
 int kn_run_first_step(const kn_run *r);
-/* Puts latents [n] and solver where the interrupted run was; leaves them alone if there was none. */
-int kn_run_restore_step(kn_run *r, kn_scheduler *scheduler, float *latents, int64_t n, kn_err *err);
+/* What a step leaves for the next one. */
+typedef struct kn_kept_step {
+    kn_scheduler *scheduler;
+    kn_step_cache *cache;
+    float *latents; /* [n] */
+    int64_t n;
+} kn_kept_step;
+
+/* Puts latents, solver and step cache where the interrupted run was; leaves them alone if there was none. */
+int kn_run_restore_step(kn_run *r, const kn_kept_step *k, kn_err *err);
 /* `done` steps are done. Saves if enough time has passed that saving costs less than a hundredth of it, or if `now`. */
-void kn_run_keep_step(kn_run *r, const kn_scheduler *scheduler, const float *latents, int64_t n, int done,
-                      bool now);
+void kn_run_keep_step(kn_run *r, const kn_kept_step *k, int done, bool now);
 
 /* True if an interrupted run had finished sampling: what comes before decoding need not be done. */
 bool kn_run_has_latents(const kn_run *r);

@@ -25,7 +25,10 @@ typedef struct fixture {
     kn_ctx ctx;
     kn_run run;
     kn_scheduler *scheduler;
+    kn_step_cache cache;
 } fixture;
+
+#define KEPT(f, at) (&(kn_kept_step){(f)->scheduler, &(f)->cache, at, N})
 
 static void must(int rc, const kn_err *err)
 {
@@ -82,6 +85,29 @@ static void begin(fixture *f, bool resume, char why[200])
     must(kn_run_state_identify(f->run.state, &f->asked, 5, "a device", why, 200, &err), &err);
 }
 
+/* What the step cache knows is kept to the bit. */
+static void test_step_cache(void **state)
+{
+    fixture *f = *state;
+    char why[200];
+    float latents[N] = {1, 2, 3}, back[N], arrays[KN_STEP_CACHE_ARRAYS * N];
+    kn_err err = {0};
+    begin(f, false, why);
+    must(kn_step_cache_init(&f->cache, 2, STEPS, N, &err), &err);
+    for (int i = 0; i < KN_STEP_CACHE_ARRAYS * N; i++)
+        f->cache.arrays[i] = arrays[i] = (float)i / 3;
+    f->cache.state = (kn_step_cache_state){0.1, 0.02, 0.3, 4, 3, 4, 1};
+    kn_run_keep_step(&f->run, KEPT(f, latents), 4, true);
+    begin(f, true, why);
+    kn_step_cache_done(&f->cache);
+    must(kn_step_cache_init(&f->cache, 2, STEPS, N, &err), &err);
+    must(kn_run_restore_step(&f->run, KEPT(f, back), &err), &err);
+    assert_memory_equal(f->cache.arrays, arrays, sizeof arrays);
+    assert_true(f->cache.state.rate == 0.1 && f->cache.state.sum == 0.02 && f->cache.state.threshold == 0.3);
+    assert_int_equal(f->cache.state.n_computed, 3);
+    kn_step_cache_done(&f->cache);
+}
+
 static int count_runs(const char *dir)
 {
     char runs[80];
@@ -109,14 +135,14 @@ static void test_steps(void **state)
     for (int i = 0; i < 5 * N; i++)
         f->scheduler->state[i] = (float)i / 7;
     f->scheduler->last_order = 2;
-    kn_run_keep_step(&f->run, f->scheduler, latents, N, 4, true);
+    kn_run_keep_step(&f->run, KEPT(f, latents), 4, true);
     begin(f, true, why);
     assert_string_equal(why, "");
     assert_int_equal(kn_run_first_step(&f->run), 4);
     assert_false(kn_run_has_latents(&f->run));
     memset(f->scheduler->state, 0, 5 * N * sizeof(float));
     f->scheduler->last_order = 0;
-    must(kn_run_restore_step(&f->run, f->scheduler, back, N, &err), &err);
+    must(kn_run_restore_step(&f->run, KEPT(f, back), &err), &err);
     assert_memory_equal(back, latents, sizeof latents);
     for (int i = 0; i < 5 * N; i++)
         assert_true(f->scheduler->state[i] == (float)i / 7);
@@ -130,9 +156,11 @@ static void test_shape_is_checked(void **state)
     float latents[N] = {0}, many[2 * N];
     kn_err err = {0};
     begin(f, false, why);
-    kn_run_keep_step(&f->run, f->scheduler, latents, N, 4, true);
+    kn_run_keep_step(&f->run, KEPT(f, latents), 4, true);
     begin(f, true, why);
-    assert_int_equal(kn_run_restore_step(&f->run, f->scheduler, many, 2 * N, &err), KN_EFORMAT);
+    assert_int_equal(
+        kn_run_restore_step(&f->run, &(kn_kept_step){f->scheduler, &f->cache, many, 2 * N}, &err),
+        KN_EFORMAT);
     assert_non_null(strstr(err.msg, "has no latents that fits"));
 }
 
@@ -161,10 +189,10 @@ static void test_saves_in_time(void **state)
     float latents[N] = {0};
     begin(f, false, why);
     snprintf(is_saved, sizeof is_saved, "ls '%s'/runs/*/state.safetensors >/dev/null 2>&1", f->dir);
-    kn_run_keep_step(&f->run, f->scheduler, latents, N, 1, false);
+    kn_run_keep_step(&f->run, KEPT(f, latents), 1, false);
     assert_int_not_equal(system(is_saved), 0);
     for (int i = 0; i < 6000 && system(is_saved); i++) {
-        kn_run_keep_step(&f->run, f->scheduler, latents, N, 2 + i % (STEPS - 2), false);
+        kn_run_keep_step(&f->run, KEPT(f, latents), 2 + i % (STEPS - 2), false);
         usleep(10000);
     }
     assert_int_equal(system(is_saved), 0);
@@ -177,7 +205,7 @@ static void test_what_differs(void **state)
     float latents[N] = {0};
     kn_err err = {0};
     begin(f, false, why);
-    kn_run_keep_step(&f->run, f->scheduler, latents, N, 4, true);
+    kn_run_keep_step(&f->run, KEPT(f, latents), 4, true);
     kn_run_state_close(f->run.state);
     f->run.state = NULL;
     struct {
@@ -243,7 +271,7 @@ static void test_pruned(void **state)
         snprintf(seed, sizeof seed, "%d", i);
         must(kn_request_set(&f->asked, "seed", seed, &err), &err);
         begin(f, false, why);
-        kn_run_keep_step(&f->run, f->scheduler, latents, N, 4, true);
+        kn_run_keep_step(&f->run, KEPT(f, latents), 4, true);
         usleep(2000);
     }
     assert_int_equal(count_runs(f->dir), KN_LIMIT_RUN_STATES);
@@ -260,6 +288,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_steps, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_step_cache, setup, teardown),
         cmocka_unit_test_setup_teardown(test_shape_is_checked, setup, teardown),
         cmocka_unit_test_setup_teardown(test_final_latents, setup, teardown),
         cmocka_unit_test_setup_teardown(test_saves_in_time, setup, teardown),

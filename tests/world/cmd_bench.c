@@ -207,6 +207,7 @@ int world_cmd_bench(int argc, char **argv)
         {.name = "--model", .text = &o.program.model},
         {.name = "--dtype", .text = &o.program.dtype},
         {.name = "--steps", .text = &o.program.steps},
+        {.name = "--speed", .text = &o.program.speed},
         {.name = "--guidance", .text = &o.program.guidance},
         {.name = "--jobs", .number = &o.program.n_jobs, .min = 1, .max = 16},
         {.name = "--seed", .number = &o.seed, .min = 0, .max = INT32_MAX},

@@ -38,8 +38,8 @@ void world_folder_remove(const char *path);
 
 typedef struct world_program {
     const char *path, *model;
-    const char *dtype, *steps, *guidance; /* NULL: as the program has it */
-    long n_jobs;                          /* processes at once */
+    const char *dtype, *steps, *guidance, *speed; /* NULL: as the program has it */
+    long n_jobs;                                  /* processes at once */
 } world_program;
 
 typedef struct world_order {

@@ -48,11 +48,9 @@ static _Noreturn void become_program(const world_program *p, const world_order *
                                   "--seed",   seed,       "--width", side,     "--height", side,
                                   "--frames", frames,     "-o",      out};
     int n = 16;
-    const char *const optional[][2] = {{"--image", o->image},
-                                       {"--dtype", p->dtype},
-                                       {"--steps", p->steps},
-                                       {"--guidance", p->guidance},
-                                       {"--threads", p->n_jobs > 1 ? "1" : NULL}};
+    const char *const optional[][2] = {
+        {"--image", o->image}, {"--dtype", p->dtype},       {"--steps", p->steps},
+        {"--speed", p->speed}, {"--guidance", p->guidance}, {"--threads", p->n_jobs > 1 ? "1" : NULL}};
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)o->seed);
     snprintf(side, sizeof side, "%d", WORLD_SIDE);
     snprintf(frames, sizeof frames, "%d", WORLD_FRAMES);

@@ -77,6 +77,7 @@ static const kn_model_param params[] = {
     {"flow_shift", "the model's"},
     {"boundary", "the model's"},
     {"scheduler", "the model's"},
+    {"speed", "1x: every step is computed"},
     {"seed", "random"},
     {"max_sequence_length", "512"},
     {"dtype", "bf16 where the processor has it, else f32"},
