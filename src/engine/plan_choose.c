@@ -156,7 +156,8 @@ int kn_plan_choose(const kn_model_desc *desc, void *model, const kn_request *rq,
 bool kn_policy_reduce(const kn_request *rq, kn_phase phase, kn_policy *p)
 {
     if (phase != KN_PHASE_DECODE) {
-        bool reducible = rq->resident_blocks == KN_UNSET_INT && p->n_resident > 0;
+        bool reducible = (phase == KN_PHASE_LOAD || phase == KN_PHASE_SAMPLE) &&
+                         rq->resident_blocks == KN_UNSET_INT && p->n_resident > 0;
         p->n_resident = reducible ? p->n_resident / 2 : p->n_resident;
         return reducible;
     }

@@ -107,9 +107,17 @@ static int read_seed(const kn_checkpoint *ck, kn_request *rq, kn_err *err)
     return rc;
 }
 
+static void drop(kn_run_state *s)
+{
+    kn_checkpoint_close(s->loaded);
+    s->loaded = NULL;
+    s->first_step = 0;
+}
+
 int kn_run_state_load(kn_run_state *s, kn_request *rq, kn_err *err)
 {
     kn_checkpoint *ck = NULL;
+    drop(s);
     int rc = kn_checkpoint_open(s->dir.file, NULL, &ck, err);
     if (!rc)
         rc = read_seed(ck, rq, err);
@@ -124,13 +132,6 @@ int kn_run_state_load(kn_run_state *s, kn_request *rq, kn_err *err)
 bool kn_run_state_is_kept(const kn_run_state *s)
 {
     return kn_path_exists(s->dir.file);
-}
-
-static void drop(kn_run_state *s)
-{
-    kn_checkpoint_close(s->loaded);
-    s->loaded = NULL;
-    s->first_step = 0;
 }
 
 /* The first member that differs, or NULL. */

@@ -17,7 +17,7 @@ void kn_run_state_close(kn_run_state *s); /* what was saved stays; accepts NULL 
 /* Closes, and removes what was saved: the run has ended well. Accepts NULL. */
 void kn_run_state_discard(kn_run_state *s);
 
-/* Reads what the last run of the request left, to be resumed; fills rq's seed if that is open. KN_ENOTFOUND: nothing was
+/* Reads what the last run of the request left, or an attempt of this one, to be resumed; fills rq's seed if that is open. KN_ENOTFOUND: nothing was
  * left, or a run got no further than its start. */
 int kn_run_state_load(kn_run_state *s, kn_request *rq, kn_err *err);
 /* True if an interrupted run left something. */
