@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "engine/guidance.h"
 #include "engine/run_state.h"
 #include "engine/step_cache.h"
 #include "tensor/checkpoint.h"
@@ -18,14 +19,6 @@ static void trace(const kn_run *r, const kn_denoise *d, const float *data, const
     r->trace(r->trace_ud, name, data, 1, &d->n);
 }
 
-/* velocity <- uncond + scale * (cond - uncond) */
-static void guide(float *cond, const float *uncond, double scale, int64_t n)
-{
-    float g = (float)scale;
-    for (int64_t i = 0; i < n; i++)
-        cond[i] = uncond[i] + g * (cond[i] - uncond[i]);
-}
-
 static int predict_step(kn_run *r, const kn_denoise *d, int i, double guidance, float *cond, float *uncond,
                         kn_err *err)
 {
@@ -37,7 +30,8 @@ static int predict_step(kn_run *r, const kn_denoise *d, int i, double guidance, 
     if (!d->cfg)
         return 0;
     trace(r, d, uncond, "uncond", i);
-    guide(cond, uncond, guidance, d->n);
+    kn_guidance_at at = {i, d->scheduler->n_steps, d->scheduler->sigmas[i], d->latents, d->n};
+    kn_guide(r->rq->guidance_method, &at, guidance, cond, uncond);
     return 0;
 }
 

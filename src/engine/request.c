@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "engine/guidance.h"
 #include "engine/request_internal.h"
 #include "text/utf8.h"
 
@@ -53,6 +54,7 @@ const kn_param kn_params[] = {
     INT(steps, 1, KN_LIMIT_STEPS, "N", "denoising steps"),
     REAL(guidance, 0, 100, "G", "guidance scale; 1 switches the negative prompt off"),
     REAL(guidance_2, 0, 100, "G", "guidance scale of the low-noise expert (default: as --guidance)"),
+    CHOICE(guidance_method, KN_GUIDANCE_METHODS, "how guidance is applied (default: cfg)"),
     REAL(flow_shift, 0.01, 100, "X", "shift of the noise schedule"),
     REAL(boundary, 0, 1, "X", "share of the schedule below which the low-noise expert takes over"),
     CHOICE(scheduler, "unipc|euler", "solver of the denoising"),

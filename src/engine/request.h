@@ -45,7 +45,7 @@ typedef struct kn_request {
     kn_reals control_scale;
     int64_t width, height, frames, steps, seed, max_sequence_length;
     double fps, guidance, guidance_2, flow_shift, boundary;
-    char *scheduler, *speed;
+    char *scheduler, *speed, *guidance_method;
     char *dtype, *device, *pin;
     int64_t threads, vae_tile, resident_blocks, memory_budget;
     kn_loras loras;

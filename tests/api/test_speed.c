@@ -1,4 +1,4 @@
-/* --speed: fewer steps computed, said as it was, and resumed to the same frames. */
+/* --speed: fewer steps computed, said as it was, and resumed to the same frames. --guidance-method. */
 #include "program.h"
 
 #define OF(steps)                                                                                            \
@@ -34,6 +34,19 @@ static void test_steps_are_left_out(void **state)
     assert_string_equal(summary_of(run("generate", OF("20"), "--speed", "2x")).hash, half.hash);
     assert_string_equal(summary_of(run("generate", OF("20"), "--speed", "1x")).hash, all.hash);
     check_fails(run("generate", OF("20"), "--speed", "9x"), 2, "speed", "\"9x\"", "1x|1.5x|2x|3x");
+}
+
+static void test_guidance_methods(void **state)
+{
+    (void)state;
+    summary plain = summary_of(run("generate", OF("4")));
+    assert_string_equal(summary_of(run("generate", OF("4"), "--guidance-method", "cfg")).hash, plain.hash);
+    assert_string_not_equal(summary_of(run("generate", OF("4"), "--guidance-method", "apg")).hash,
+                            plain.hash);
+    assert_string_not_equal(summary_of(run("generate", OF("4"), "--guidance-method", "cfg-zero")).hash,
+                            plain.hash);
+    check_fails(run("generate", OF("4"), "--guidance-method", "more"), 2, "guidance_method",
+                "cfg|cfg-zero|apg");
 }
 
 static double sampling_flops(outcome o)
@@ -80,6 +93,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_steps_are_left_out),
+        cmocka_unit_test(test_guidance_methods),
         cmocka_unit_test(test_plans_know),
         cmocka_unit_test(test_resumed),
     };

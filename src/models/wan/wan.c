@@ -74,6 +74,7 @@ static const kn_model_param params[] = {
     {"steps", "50 (two experts: 40)"},
     {"guidance", "5 (two experts: 4, with a picture 3.5)"},
     {"guidance_2", "as guidance (T2V with two experts: 3)"},
+    {"guidance_method", "cfg"},
     {"flow_shift", "the model's"},
     {"boundary", "the model's"},
     {"scheduler", "the model's"},
