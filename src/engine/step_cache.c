@@ -48,7 +48,7 @@ void kn_step_cache_reset(kn_step_cache *c)
 {
     c->state.rate = c->state.sum = 0;
     c->state.n_since_reset = 0;
-    c->state.has_change = 0;
+    c->state.is_filled = 0;
 }
 
 static double mean_abs(const float *a, const float *b, int64_t n)
@@ -84,19 +84,17 @@ static void adjust(kn_step_cache *c)
 bool kn_step_cache_skip(kn_step_cache *c, const float *input, float *velocity)
 {
     kn_step_cache_state *s = &c->state;
-    if (!c->arrays || !s->has_change || must_compute(c))
+    if (!c->arrays || !s->is_filled || must_compute(c))
         return false;
-    float *last_input = c->arrays, *last_velocity = c->arrays + c->n, *change = c->arrays + 2 * c->n;
+    float *last_input = c->arrays, *last_velocity = c->arrays + c->n;
     double size = mean_abs(last_velocity, NULL, c->n);
     s->sum += size > 0 ? s->rate * mean_abs(input, last_input, c->n) / size : INFINITY;
     bool skip = must_skip(c) || s->sum < s->threshold;
     adjust(c);
     if (!skip)
         return false;
-    for (int64_t i = 0; i < c->n; i++)
-        velocity[i] = input[i] + change[i];
+    memcpy(velocity, last_velocity, (size_t)c->n * sizeof *velocity);
     memcpy(last_input, input, (size_t)c->n * sizeof *input);
-    memcpy(last_velocity, velocity, (size_t)c->n * sizeof *velocity);
     s->n_done++;
     s->n_since_reset++;
     return true;
@@ -111,14 +109,12 @@ void kn_step_cache_put(kn_step_cache *c, const float *input, const float *veloci
     s->sum = 0;
     if (!c->arrays)
         return;
-    float *last_input = c->arrays, *last_velocity = c->arrays + c->n, *change = c->arrays + 2 * c->n;
-    if (s->has_change) {
+    float *last_input = c->arrays, *last_velocity = c->arrays + c->n;
+    if (s->is_filled) {
         double moved = mean_abs(input, last_input, c->n);
         s->rate = moved > 0 ? mean_abs(velocity, last_velocity, c->n) / moved : 0;
     }
     memcpy(last_input, input, (size_t)c->n * sizeof *input);
     memcpy(last_velocity, velocity, (size_t)c->n * sizeof *velocity);
-    for (int64_t i = 0; i < c->n; i++)
-        change[i] = velocity[i] - input[i];
-    s->has_change = 1;
+    s->is_filled = 1;
 }

@@ -18,7 +18,7 @@ static void velocity_at(double t, const float *x, float *v)
 {
     double turn = 4 / (1 + exp(-60 * (t - 0.5)));
     for (int i = 0; i < N; i++)
-        v[i] = x[i] + (float)(cos(turn + i) * 3 + 1);
+        v[i] = 0.1f * x[i] + (float)(cos(turn + i) * 3 + 1);
 }
 
 typedef struct result {
@@ -76,7 +76,23 @@ static double distance(const float *a, const float *b)
     return sqrt(sum);
 }
 
-/* Where the velocity turns, more is computed; the end is near that of all steps. */
+/* Every other step, without looking. */
+static result solve_evenly(void)
+{
+    result r = {0};
+    float v[N] = {0};
+    for (int k = 0; k < N; k++)
+        r.x[k] = (float)k / N;
+    for (int i = 0; i < STEPS; i++) {
+        if (i % 2 == 0)
+            velocity_at((double)i / STEPS, r.x, v);
+        for (int k = 0; k < N; k++)
+            r.x[k] -= v[k] / STEPS;
+    }
+    return r;
+}
+
+/* Where the velocity turns, more is computed; the end is nearer to that of all steps than without looking. */
 static void where_it_matters(void **state)
 {
     (void)state;
@@ -87,7 +103,9 @@ static void where_it_matters(void **state)
         calm += half.computed[STEPS - 8 + i];
     }
     assert_true(middle > calm);
-    assert_true(distance(all.x, half.x) < 0.15);
+    double off = distance(all.x, half.x), evenly = distance(all.x, solve_evenly().x);
+    print_message("off by %.3f, evenly by %.3f\n", off, evenly);
+    assert_true(off < 0.5 * evenly);
 }
 
 static void off_keeps_nothing(void **state)

@@ -1,8 +1,10 @@
-"""Trains the VAE's decoder on, with the encoder as it is: refine_decoder.py CLIPS.rgb WORK_DIR [MINUTES]
+"""Trains the VAE's decoder on, with the encoder as it is: refine_decoder.py CLIPS.rgb SCENES.jsonl WORK_DIR [MINUTES]
 
-Latents do not change, so this runs after, or beside, the transformer's training. Crops are chosen for what is in them, since small
-shapes are what the decoder draws worst. Writes the averaged decoder into WORK_DIR/vae.pt's "ema"; resumes from WORK_DIR/decoder.pt.
+Latents do not change, so this runs after, or beside, the transformer's training. Small triangles, stars, rings and crosses are
+what the decoder draws worst, so it sees clips that have one, and of those the crops with most in them. Writes the averaged
+decoder into WORK_DIR/vae.pt's "ema"; resumes from WORK_DIR/decoder.pt.
 """
+import json
 import math
 import os
 import sys
@@ -15,11 +17,20 @@ import train_vae
 from encode import load_vae
 from muon import Muon
 
-STEPS, PEAK_LR, CANDIDATES = 4000, 2e-3, 4
+STEPS, PEAK_LR, CANDIDATES = 6800, 2e-3, 4
+CLIPS, POINTED = 1600, (2, 3, 4, 6)  # triangle, star, ring, cross: world_shape in tests/world/world.h
 
 
 def learning_rate(step, steps):
     return PEAK_LR * min(1.0, (step + 1) / 50) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / steps)))
+
+
+def small_shapes(path, scenes):
+    """Clips with a small object of those shapes, at most CLIPS of them, in memory."""
+    scenes = [json.loads(line) for line in open(scenes)]
+    rows = [i for i, s in enumerate(scenes) if any(o["size"] == 0 and o["shape"] in POINTED for o in s["objects"])]
+    rows = np.sort(np.random.default_rng(0).choice(rows, min(CLIPS, len(rows)), replace=False))
+    return np.memmap(path, np.uint8, mode="r").reshape(-1, train_vae.FRAMES, train_vae.SIDE, train_vae.SIDE, 3)[rows]
 
 
 def busiest(clips, rng, step):
@@ -39,9 +50,9 @@ def losses(vae, clip):
     return train_vae.reconstruction(out, clip)
 
 
-def main(path, work, minutes):
+def main(path, scenes, work, minutes):
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 2)))
-    clips = np.memmap(path, np.uint8, mode="r").reshape(-1, train_vae.FRAMES, train_vae.SIDE, train_vae.SIDE, 3)
+    clips = small_shapes(path, scenes)
     vae = load_vae(work)
     trained = [(n, p) for n, p in vae.named_parameters() if n.startswith(("decoder.", "post_quant_conv."))]
     optimizer = Muon(trained, train_vae.is_matrix)
@@ -79,4 +90,4 @@ def main(path, work, minutes):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], float(sys.argv[3]) if len(sys.argv) > 3 else 1e9)
+    main(*sys.argv[1:4], float(sys.argv[4]) if len(sys.argv) > 4 else 1e9)

@@ -29,5 +29,5 @@ python3 "$here/train_vae.py" "$work/vae.rgb" "$work"
     touch "$work/encoded.done"
 }
 python3 "$here/train_transformer.py" "$work" "$work/train.jsonl"
-python3 "$here/refine_decoder.py" "$work/vae.rgb" "$work"
+python3 "$here/refine_decoder.py" "$work/train.rgb" "$work/train.jsonl" "$work"
 python3 "$here/export.py" "$work" "$out"

@@ -1,9 +1,8 @@
 """Trains the transformer, and the text encoder with it, on cached latents: train_transformer.py WORK_DIR SCENES.jsonl [MINUTES]
 
 Flow matching: x = (1 - sigma) latents + sigma noise, the model predicts noise - latents. One caption in ten is dropped for
-guidance; a quarter of the clips keep a clean first latent frame at timestep 0, which is image-to-video and
-learned far sooner than what a sentence says of two objects. Resumes where
-WORK_DIR/transformer.pt stopped.
+guidance; a quarter of the clips keep a clean first latent frame at timestep 0, which is image-to-video and learned far sooner
+than what a sentence says of two objects. Resumes where WORK_DIR/transformer.pt stopped.
 """
 import copy
 import glob
@@ -20,7 +19,7 @@ from muon import Muon
 from text import Umt5, batch_ids, context
 from transformer import WanTransformer
 
-STEPS, BATCH, PEAK_LR, SHIFT, DROP = 32500, 32, 2e-3, 2.5, 0.1
+STEPS, BATCH, PEAK_LR, SHIFT, DROP = 30800, 32, 2e-3, 2.5, 0.1
 IMAGES, TWO_OBJECTS = 8, 4  # clips of a batch with a given first frame; how often one of two objects is drawn, to one of one
 LATENTS, TEXT_ROWS = (16, 5, 12, 12), 32
 CONFIG = dict(num_attention_heads=6, attention_head_dim=32, in_channels=16, out_channels=16, text_dim=128, freq_dim=128,
