@@ -18,7 +18,7 @@ static summary summary_of(outcome o)
     assert_non_null(hash);
     assert_non_null(computed);
     snprintf(s.hash, sizeof s.hash, "%.16s", hash + strlen("\"frames_hash\":\""));
-    s.computed = atoi(computed + strlen("\"steps_computed\":"));
+    s.computed = (int)strtol(computed + strlen("\"steps_computed\":"), NULL, 10);
     outcome_done(&o);
     return s;
 }
