@@ -5,19 +5,22 @@
 #include "base/mem.h"
 #include "engine/model_defaults.h"
 
+bool kn_model_takes(const kn_model_desc *d, const char *name)
+{
+    for (const kn_model_param *m = d->params; m->name; m++)
+        if (strcmp(m->name, name) == 0)
+            return true;
+    return false;
+}
+
 int kn_model_check_params(const kn_model_desc *d, const kn_request *rq, kn_err *err)
 {
     for (const kn_param *p = kn_params; p->name; p++) {
-        if (!kn_request_has(rq, p))
-            continue;
-        const kn_model_param *m = d->params;
-        while (m->name && strcmp(m->name, p->name) != 0)
-            m++;
-        if (m->name)
+        if (!kn_request_has(rq, p) || kn_model_takes(d, p->name))
             continue;
         kn_buf list;
         kn_buf_init(&list, 4096);
-        for (m = d->params; m->name; m++)
+        for (const kn_model_param *m = d->params; m->name; m++)
             kn_buf_printf(&list, "%s%s", m == d->params ? "" : ", ", m->name);
         int rc = kn_fail(err, KN_EINVAL, "model %s does not take %s; it takes %s", d->name, p->name,
                          list.data ? list.data : "nothing");

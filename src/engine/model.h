@@ -59,6 +59,8 @@ typedef struct kn_model_desc {
  * be partly filled on failure. */
 int kn_model_open(const kn_model_desc *d, const char *path, kn_request *rq, kn_note_fn note, void *ud,
                   void **ret_model, kn_err *err);
+/* Whether the family takes the parameter of that name. */
+bool kn_model_takes(const kn_model_desc *d, const char *name);
 /* Refuses parameters that the family does not take, naming those it does. */
 int kn_model_check_params(const kn_model_desc *d, const kn_request *rq, kn_err *err);
 

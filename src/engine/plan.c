@@ -3,7 +3,7 @@
 #include <string.h>
 
 /* What the program takes beside the plan's bytes: code that oneDNN generates, thread stacks, the libraries' own buffers.
- * Resident growth beyond them was 9 to 21 MB from the demo model to Wan 1.3B (bench/results). */
+ * Measured: 5 to 25 MB, from the demo model's transformer to Wan 1.3B (bench/memory.sh, bench/results). */
 #define PROGRAM_BYTES ((size_t)16 << 20)
 
 /* Text that was to be recalled from the cache may have to be encoded after all. */

@@ -117,14 +117,6 @@ static int choose_tile(chooser *ch, kn_err *err)
     return rc;
 }
 
-static bool takes(const kn_model_desc *desc, const char *name)
-{
-    for (const kn_model_param *p = desc->params; p->name; p++)
-        if (strcmp(p->name, name) == 0)
-            return true;
-    return false;
-}
-
 /* The whole process shall stay within a budget that the request names, so what it holds already counts. */
 static void set_budget(kn_plan *p, const kn_request *rq, const kn_device *dev)
 {
@@ -146,7 +138,7 @@ int kn_plan_choose(const kn_model_desc *desc, void *model, const kn_request *rq,
     int rc = try(&ch, asked.n_resident, asked.vae_tile, err);
     if (!rc && rq->resident_blocks == KN_UNSET_INT && ch.plan.n_blocks && !part_fits(&ch.plan, true))
         rc = choose_residency(&ch, asked.vae_tile, err);
-    if (!rc && rq->vae_tile == KN_UNSET_INT && takes(desc, "vae_tile"))
+    if (!rc && rq->vae_tile == KN_UNSET_INT && kn_model_takes(desc, "vae_tile"))
         rc = choose_tile(&ch, err);
     if (!rc)
         *ret = ch.plan;
