@@ -21,6 +21,7 @@ clips vae 100 3000 0
 clips train 200 20000 0
 [ -e "$work/text.pt" ] || python3 "$here/train_text.py" "$work/train.jsonl" "$work"
 python3 "$here/train_vae.py" "$work/vae.rgb" "$work"
+python3 "$here/refine_vae.py" all "$work/train.rgb" "$work/train.jsonl" "$work"
 [ -e "$work/encoded.done" ] || {
     python3 "$here/encode.py" "$work/train.rgb" "$work" 0 2 20000 &
     first=$!
@@ -29,5 +30,5 @@ python3 "$here/train_vae.py" "$work/vae.rgb" "$work"
     touch "$work/encoded.done"
 }
 python3 "$here/train_transformer.py" "$work" "$work/train.jsonl"
-python3 "$here/refine_decoder.py" "$work/train.rgb" "$work/train.jsonl" "$work"
+python3 "$here/refine_vae.py" decoder "$work/train.rgb" "$work/train.jsonl" "$work"
 python3 "$here/export.py" "$work" "$out"

@@ -1,8 +1,10 @@
-"""Trains the VAE's decoder on, with the encoder as it is: refine_decoder.py CLIPS.rgb SCENES.jsonl WORK_DIR [MINUTES]
+"""Trains the VAE on where it is worst: refine_vae.py all|decoder CLIPS.rgb SCENES.jsonl WORK_DIR [MINUTES]
 
-Latents do not change, so this runs after, or beside, the transformer's training. Small triangles, stars, rings and crosses are
-what the decoder draws worst, so it sees clips that have one, and of those the crops with most in them. Writes the averaged
-decoder into WORK_DIR/vae.pt's "ema"; resumes from WORK_DIR/decoder.pt.
+Small triangles, stars, rings and crosses are what it draws worst, so half of the batches are clips that have one, and of those
+the crops with most in them; the other half is any clip.
+  all       encoder and decoder: before the transformer's training, since the latents change
+  decoder   the decoder alone, only on small shapes: latents stay what they are, so it runs after that training, or beside it
+Writes the averaged weights into WORK_DIR/vae.pt's "ema"; resumes from WORK_DIR/refine-all.pt or refine-decoder.pt.
 """
 import json
 import math
@@ -17,12 +19,12 @@ import train_vae
 from encode import load_vae
 from muon import Muon
 
-STEPS, PEAK_LR, CANDIDATES = 6800, 2e-3, 4
+STEPS, PEAK_LR, CANDIDATES = dict(all=6000, decoder=6800), dict(all=1.5e-3, decoder=2e-3), 4
 CLIPS, POINTED = 1600, (2, 3, 4, 6)  # triangle, star, ring, cross: world_shape in tests/world/world.h
 
 
-def learning_rate(step, steps):
-    return PEAK_LR * min(1.0, (step + 1) / 50) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / steps)))
+def learning_rate(what, step, steps):
+    return PEAK_LR[what] * min(1.0, (step + 1) / 50) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / steps)))
 
 
 def small_shapes(path, scenes):
@@ -41,7 +43,9 @@ def busiest(clips, rng, step):
     return crops[best, torch.arange(crops.shape[1])]
 
 
-def losses(vae, clip):
+def losses(what, vae, clip):
+    if what == "all":
+        return train_vae.losses(vae, clip)[:2]
     with torch.autocast("cpu", dtype=torch.bfloat16):
         with torch.no_grad():
             mean, logvar = vae.encode(clip)
@@ -50,15 +54,24 @@ def losses(vae, clip):
     return train_vae.reconstruction(out, clip)
 
 
-def main(path, scenes, work, minutes):
+def batch(what, clips, small, step):
+    rng = np.random.default_rng([13, step])
+    if what == "all" and step // 2 % 2:
+        return train_vae.sample(clips, rng, *train_vae.CROPS[step % len(train_vae.CROPS)])
+    return busiest(small, rng, step)
+
+
+def main(what, path, scenes, work, minutes):
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 2)))
-    clips = small_shapes(path, scenes)
+    small = small_shapes(path, scenes)
+    clips = np.memmap(path, np.uint8, mode="r").reshape(-1, train_vae.FRAMES, train_vae.SIDE, train_vae.SIDE, 3)
     vae = load_vae(work)
-    trained = [(n, p) for n, p in vae.named_parameters() if n.startswith(("decoder.", "post_quant_conv."))]
+    trained = [(n, p) for n, p in vae.named_parameters()
+               if what == "all" or n.startswith(("decoder.", "post_quant_conv."))]
     optimizer = Muon(trained, train_vae.is_matrix)
     ema = {n: p.detach().clone() for n, p in trained}
-    step, state = 0, f"{work}/decoder.pt"
-    steps = int(os.environ.get("STEPS", STEPS))
+    step, state = 0, f"{work}/refine-{what}.pt"
+    steps = int(os.environ.get("STEPS", STEPS[what]))
     if os.path.exists(state):
         s = torch.load(state)
         vae.load_state_dict(s["model"], strict=False), optimizer.load_state_dict(s["optimizer"])
@@ -67,8 +80,8 @@ def main(path, scenes, work, minutes):
     while step < steps and time.time() - begin < minutes * 60:
         torch.manual_seed(2000003 + step)
         for g in optimizer.param_groups:
-            g["lr"] = learning_rate(step, steps)
-        loss, mse = losses(vae, busiest(clips, np.random.default_rng([13, step]), step))
+            g["lr"] = learning_rate(what, step, steps)
+        loss, mse = losses(what, vae, batch(what, clips, small, step))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_([p for _, p in trained], 1.0)
@@ -90,4 +103,4 @@ def main(path, scenes, work, minutes):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:4], float(sys.argv[4]) if len(sys.argv) > 4 else 1e9)
+    main(*sys.argv[1:5], float(sys.argv[5]) if len(sys.argv) > 5 else 1e9)
