@@ -1,5 +1,5 @@
 #!/bin/sh
-# The include direction: base <- tensor | media | text <- engine <- models <- cli, and one home for every
+# The include direction: base <- tensor | media | text | store <- engine <- models <- jobs <- server <- cli, and one home for every
 # third-party library. The first component of an include's path is its layer.
 set -eu
 
@@ -10,15 +10,21 @@ BEGIN {
     allowed["tensor"] = "base tensor"
     allowed["text"] = "base text"
     allowed["media"] = "base media"
+    allowed["store"] = "base store"
     allowed["engine"] = "base tensor media text engine kinora"
     allowed["models"] = "base tensor media text engine models"
-    allowed["cli"] = "base tensor media text engine models cli kinora"
+    allowed["jobs"] = "base media store engine models jobs"
+    allowed["server"] = "base media store engine models jobs server"
+    allowed["cli"] = "base tensor media text engine models jobs server cli kinora"
     allowed["kinora"] = "kinora"
 
     # Third-party headers (a regular expression of the include) and their homes (of the file that includes).
     home["^dnnl|^oneapi/"] = "^src/tensor/cpu/"
     home["^lib(av|sw)"] = "^src/media/"
     home["^jansson[.]h$"] = "^src/base/json[.]h$"
+    home["^sqlite3[.]h$"] = "^src/store/"
+    home["^(microhttpd|wslay/wslay)[.]h$"] = "^src/server/"
+    home["^(sys/(socket|un|epoll|eventfd|prctl)|netinet/(in|tcp)|arpa/inet|netdb)[.]h$"] = "^(src/(jobs|server|cli)|tests)/"
     home["^utf8proc[.]h$"] = "^src/text/"
     home["^(cmocka|setjmp)[.]h$"] = "^tests/"
     home["^omp[.]h$"] = "^(src/base/parallel[.]c|src/tensor/cpu/)"

@@ -50,8 +50,10 @@ group_build() {
     need ninja-build command -v ninja
     need pkg-config command -v pkg-config
     need libdnnl-dev header dnnl.h
+    need libwslay-dev header wslay/wslay.h
     pc libjansson-dev jansson libutf8proc-dev libutf8proc libavformat-dev libavformat libavcodec-dev libavcodec \
-        libswscale-dev libswscale libavutil-dev libavutil
+        libswscale-dev libswscale libavutil-dev libavutil libsqlite3-dev sqlite3 \
+        libmicrohttpd-dev libmicrohttpd
 }
 
 group_test() {

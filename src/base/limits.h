@@ -39,6 +39,22 @@
 #define KN_LIMIT_TEXT_CACHE_BYTES (1ull << 30)
 /* Blocks of a denoiser: the deepest published ones have about 60. */
 #define KN_LIMIT_BLOCKS 1024
+/* Jobs that wait: a night's work of a script that asks for everything; each is a few kilobytes. */
+#define KN_LIMIT_QUEUE 10000
+/* Jobs in one answer of a list: a page shows no more, and each is a few kilobytes of JSON. */
+#define KN_LIMIT_JOB_PAGE 200
+/* Events given again to a client that was away: about an hour of a busy queue; older ones are in the jobs themselves. */
+#define KN_LIMIT_EVENT_REPLAY 5000
+/* Listeners of the queue inside one program: the feeds and the supervisor. */
+#define KN_LIMIT_LISTENERS 8
+/* What may wait for a slow listener of a feed before it is cut off; a job's event is about 4 KB. */
+#define KN_LIMIT_FEED_BYTES (1u << 20)
+/* Connections of the server: 1,000 idle listeners, and room to work. */
+#define KN_LIMIT_CONNECTIONS 2048
+/* A JSON body: a prompt of the largest size, and room for everything else. */
+#define KN_LIMIT_BODY_BYTES (1u << 20)
+/* An uploaded picture or clip: 50 MB are common from cameras. */
+#define KN_LIMIT_UPLOAD_BYTES (512ull << 20)
 /* Threads: above this the partition tables of the kernels would need heap memory. */
 #define KN_LIMIT_THREADS 256
 
