@@ -35,6 +35,11 @@ char *kn_dir_state(void)
     return find_dir("KINORA_STATE_DIR", "XDG_STATE_HOME", ".local/state/kinora");
 }
 
+char *kn_dir_data(void)
+{
+    return find_dir("KINORA_DATA_DIR", "XDG_DATA_HOME", ".local/share/kinora");
+}
+
 char *kn_dir_cache(void)
 {
     return find_dir("KINORA_CACHE_DIR", "XDG_CACHE_HOME", ".cache/kinora");

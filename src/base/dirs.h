@@ -11,6 +11,10 @@
  * ~/.local/state/kinora. Heap; NULL without a home or memory. The folder need not exist. */
 char *kn_dir_state(void);
 
+/* What is the user's: queue, videos, models: KINORA_DATA_DIR, else $XDG_DATA_HOME/kinora, else ~/.local/share/kinora. As
+ * kn_dir_state. */
+char *kn_dir_data(void);
+
 /* What can be made again, and is kept to save time: KINORA_CACHE_DIR, else $XDG_CACHE_HOME/kinora, else
  * ~/.cache/kinora. As kn_dir_state. */
 char *kn_dir_cache(void);

@@ -39,6 +39,17 @@
 #define KN_LIMIT_TEXT_CACHE_BYTES (1ull << 30)
 /* Blocks of a denoiser: the deepest published ones have about 60. */
 #define KN_LIMIT_BLOCKS 1024
+/* A message between server and worker: a request or a result; prompts are the largest part. */
+#define KN_LIMIT_WIRE_BYTES (4u << 20)
+/* Workers of a server: one a device, more than eight at once is a mistake. */
+#define KN_LIMIT_WORKERS 8
+/* A worker says every second that it is alive; a machine that swaps may starve it for a while, not for so long. */
+#define KN_LIMIT_WORKER_SILENCE_S 60
+/* A worker that has a job and uses no processor time: even a slow network disk gives something in this time. */
+#define KN_LIMIT_WORKER_HANG_S 600
+/* How long a job that is to stop may take to its next operation before its worker is ended: at the largest sizes an
+ * operation takes seconds. */
+#define KN_LIMIT_STOP_S 10
 /* Jobs that wait: a night's work of a script that asks for everything; each is a few kilobytes. */
 #define KN_LIMIT_QUEUE 10000
 /* Jobs in one answer of a list: a page shows no more, and each is a few kilobytes of JSON. */

@@ -4,16 +4,14 @@
 
 #include "base/mem.h"
 #include "cli/cli.h"
-#include "engine/model_defaults.h"
+#include "models/catalog.h"
 #include "models/demo.h"
 
 static json_t *family_json(const kn_model_desc *d)
 {
-    json_t *params = json_object();
-    for (const kn_model_param *p = d->params; p->name; p++)
-        json_object_set_new(params, p->name, p->fallback ? json_string(p->fallback) : json_null());
-    return json_pack("{s:s, s:s, s:b, s:o, s:o}", "name", d->name, "title", d->title, "builtin",
-                     d->is_builtin, "tasks", kn_tasks_to_json(d->tasks), "parameters", params);
+    json_t *o = kn_catalog_family(d);
+    json_object_set_new(o, "parameters", kn_catalog_parameters(d));
+    return o;
 }
 
 static void print_json(json_t *o)
@@ -22,40 +20,6 @@ static void print_json(json_t *o)
     printf("%s\n", text ? text : "{}");
     free(text);
     json_decref(o);
-}
-
-/* What a model is: its family, with its own tasks, title and defaults. */
-static int model_json(const char *name, json_t **ret, kn_err *err)
-{
-    const kn_model_desc *d = NULL;
-    void *model = NULL;
-    char *path = NULL;
-    kn_model_defaults defaults = {0};
-    kn_request rq;
-    kn_request_init(&rq);
-    int rc = kn_model_find(name, &d, &path, err);
-    if (!rc)
-        rc = kn_model_defaults_load(d, path ? path : name, &defaults, err);
-    if (!rc)
-        rc = kn_request_set(&rq, "model", path ? path : name, err);
-    if (!rc)
-        rc = d->open(&rq, &model, err);
-    if (!rc) {
-        json_t *o = family_json(d);
-        if (d->describe)
-            d->describe(model, o);
-        if (defaults.title)
-            json_object_set_new(o, "title", json_string(defaults.title));
-        json_object_set_new(o, "defaults", kn_request_to_json(&defaults.request));
-        if (path)
-            json_object_set_new(o, "path", json_string(path)); /* left out if it is not UTF-8 */
-        d->close(model);
-        *ret = o;
-    }
-    kn_model_defaults_done(&defaults);
-    kn_request_done(&rq);
-    free(path);
-    return rc;
 }
 
 static json_t *families_json(void)
@@ -75,10 +39,9 @@ static int add_demo(json_t *all, kn_err *err)
     free(dir);
     if (rc)
         return rc == KN_ENOTFOUND ? 0 : rc;
-    rc = model_json(KN_DEMO_NAME, &o, err);
+    rc = kn_catalog_model(KN_DEMO_NAME, &o, err);
     if (rc)
         return kn_err_prefix(err, KN_DEMO_NAME);
-    json_object_set(o, "family", json_object_get(o, "name"));
     json_object_set_new(o, "name", json_string(KN_DEMO_NAME));
     json_array_append_new(all, o);
     return 0;
@@ -109,7 +72,7 @@ static int list_models(bool json, kn_err *err)
 static int describe(const char *name, bool json, kn_err *err)
 {
     json_t *o = NULL;
-    int rc = model_json(name, &o, err);
+    int rc = kn_catalog_model(name, &o, err);
     if (rc)
         return rc;
     if (!json)

@@ -3,7 +3,7 @@
 
 #include "base/dirs.h"
 #include "cli/cli.h"
-#include "engine/hardware.h"
+#include "engine/estimate.h"
 
 static double gflop(const kn_stats *s)
 {
@@ -13,11 +13,13 @@ static double gflop(const kn_stats *s)
     return f * 1e-9;
 }
 
-static void print_plan(const kn_request *rq, const kn_plan *p, const kn_device *dev)
+static void print_plan(const kn_estimate *e)
 {
+    const kn_request *rq = &e->request;
+    const kn_plan *p = &e->plan;
     char a[32], b[32], c[32];
     printf("%lldx%lld, %lld frames, %lld steps on %s, computing in %s\n\n", (long long)rq->width,
-           (long long)rq->height, (long long)rq->frames, (long long)rq->steps, dev->description,
+           (long long)rq->height, (long long)rq->frames, (long long)rq->steps, e->device,
            kn_dtype_name(p->dtype));
     printf("  %-10s %-28s %12s %10s %10s %10s\n", "phase", "", "GFLOP", "weights", "peak", "about");
     for (int i = 0; i < p->n_spans; i++) {
@@ -52,10 +54,9 @@ static void print_candidates(const kn_plan *p)
     }
 }
 
-static void print_json(const kn_request *rq, const kn_plan *p)
+static void print_json(const kn_estimate *e)
 {
-    json_t *o = kn_plan_to_json(p);
-    json_object_set_new(o, "request", kn_request_to_json(rq));
+    json_t *o = kn_estimate_to_json(e);
     char *text = json_dumps(o, JSON_INDENT(2) | KN_JSON_DIGITS);
     printf("%s\n", text ? text : "{}");
     free(text);
@@ -68,41 +69,23 @@ static void print_note(void *ud, const char *text)
     fprintf(stderr, "note: %s\n", text);
 }
 
-static int plan(const kn_request *given, bool json, kn_err *err)
+static int plan(const kn_request *rq, bool json, kn_err *err)
 {
     const kn_model_desc *desc = NULL;
-    kn_request rq;
-    kn_device *dev = NULL;
-    void *model = NULL;
     char *path = NULL, *cache_dir = kn_dir_cache();
-    kn_plan p;
-    kn_rates rates = {0};
-    int rc = kn_request_copy(given, &rq, err);
+    kn_known_rates rates = {0};
+    kn_estimate e = {0};
+    int rc = kn_model_find(rq->model, &desc, &path, err);
     if (!rc)
-        rc = kn_model_find(rq.model, &desc, &path, err);
-    if (!rc)
-        rc = kn_model_open(desc, path, &rq, print_note, NULL, &model, err);
-    if (rq.seed == KN_UNSET_INT)
-        rq.seed = 0;
-    kn_cpu_options cpu = {.n_threads = rq.threads == KN_UNSET_INT ? 0 : (int)rq.threads};
-    if (!rc)
-        rc = kn_cpu_device_open(&cpu, &dev, err);
-    if (!rc)
-        rc = kn_rates_measure(dev, kn_request_dtype(&rq, dev), &rates, err);
-    if (!rc && path && kn_disk_usage(path) > dev->mem_available_bytes) /* more than the system can keep */
-        rates.disk = kn_disk_read_rate(path);
-    if (!rc)
-        rc = kn_plan_choose(desc, model, &rq, dev, &rates, cache_dir, &p, err);
+        rc = kn_estimate_make(desc, path, rq, cache_dir, &rates, print_note, NULL, &e, err);
     if (!rc && json)
-        print_json(&rq, &p);
+        print_json(&e);
     else if (!rc) {
-        print_plan(&rq, &p, dev);
-        print_candidates(&p);
+        print_plan(&e);
+        print_candidates(&e.plan);
     }
-    if (desc)
-        desc->close(model);
-    kn_device_close(dev);
-    kn_request_done(&rq);
+    if (!rc)
+        kn_estimate_done(&e);
     free(path);
     free(cache_dir);
     return rc;

@@ -22,6 +22,7 @@ typedef struct output {
     int64_t n_frames, n_expected;
     uint64_t hash;
     size_t frame_floats;
+    const kn_generate_opts *opts;
 } output;
 
 static uint64_t fnv1a(uint64_t hash, const float *data, size_t n)
@@ -41,6 +42,8 @@ static int take_picture(output *o, int64_t index, int width, int height, const f
     if (o->frames && index < o->n_expected)
         memcpy(o->frames + (size_t)index * n, rgb, n * sizeof *rgb);
     o->n_frames = index + 1;
+    if (o->opts->picture)
+        o->opts->picture(o->opts->event_ud, index, width, height, rgb);
     if (!o->sink)
         return 0;
     kn_frame *f = NULL;
@@ -80,7 +83,7 @@ static int open_output(output *o, const kn_request *rq, const kn_generate_opts *
     int rc = rq->save_tensors ? check_writable(rq->save_tensors, err) : 0;
     if (rc)
         return rc;
-    *o = (output){.hash = 0xcbf29ce484222325ull, .n_expected = rq->frames};
+    *o = (output){.hash = 0xcbf29ce484222325ull, .n_expected = rq->frames, .opts = opts};
     o->frame_floats = (size_t)rq->width * (size_t)rq->height * 3;
     if (rq->save_tensors) {
         o->frames = kn_calloc((size_t)rq->frames, o->frame_floats * sizeof(float));
@@ -246,6 +249,8 @@ static int attempt(const job *j, kn_phase *ret_phase, kn_err *err)
     run.policy = res->plan.policy;
     run.cache_dir = j->opts->cache_dir;
     run.state = j->state;
+    if (j->opts->planned)
+        j->opts->planned(j->opts->event_ud, &res->plan);
     say_policy(&res->plan, &run);
     if (out.sink && *kn_sink_note(out.sink))
         kn_run_note(&run, "%s", kn_sink_note(out.sink));

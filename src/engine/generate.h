@@ -6,7 +6,11 @@
 
 typedef struct kn_generate_opts {
     kn_event_fn event;
-    void *event_ud;
+    void *event_ud; /* of all three */
+    /* Before the work begins, and again when memory ran out and less is tried; may be NULL. */
+    void (*planned)(void *ud, const kn_plan *p);
+    /* A finished picture [height, width, 3] f32 in 0..1, in order; may be NULL. */
+    void (*picture)(void *ud, int64_t index, int width, int height, const float *rgb);
     const atomic_bool *cancel; /* may be NULL */
     const char *encoder;       /* NULL = choose */
     const char *model_path;    /* where rq->model lies (kn_model_find); NULL = rq->model says it */

@@ -80,6 +80,16 @@ const kn_param kn_params[] = {
 };
 /* clang-format on */
 
+const char *kn_param_type_name(kn_param_type t)
+{
+    static const char *const names[] = {
+#define X(sym, name) name,
+        KN_PARAM_TYPE_LIST(X)
+#undef X
+    };
+    return names[t];
+}
+
 const kn_param *kn_param_find(const char *name)
 {
     for (const kn_param *p = kn_params; p->name; p++) {

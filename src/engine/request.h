@@ -57,17 +57,24 @@ typedef struct kn_request {
     bool size_is_default;
 } kn_request;
 
+/* X(symbol, name for programs) */
+#define KN_PARAM_TYPE_LIST(X)                                                                                \
+    X(KN_PARAM_TEXT, "text")                                                                                 \
+    X(KN_PARAM_FILE, "file")                                                                                 \
+    X(KN_PARAM_CHOICE, "choice")                                                                             \
+    X(KN_PARAM_INT, "int")                                                                                   \
+    X(KN_PARAM_BYTES, "bytes") /* a whole number; as text also with a unit: "6G" */                          \
+    X(KN_PARAM_REAL, "real")                                                                                 \
+    X(KN_PARAM_FILES, "files") /* repeatable */                                                              \
+    X(KN_PARAM_REALS, "reals") /* comma separated, repeatable */                                             \
+    X(KN_PARAM_LORAS, "loras") /* repeatable: FILE[:STRENGTH[:high|low]] */
+
 typedef enum kn_param_type {
-    KN_PARAM_TEXT,
-    KN_PARAM_FILE,
-    KN_PARAM_CHOICE,
-    KN_PARAM_INT,
-    KN_PARAM_BYTES, /* a whole number; as text also with a unit: "6G" */
-    KN_PARAM_REAL,
-    KN_PARAM_FILES, /* repeatable */
-    KN_PARAM_REALS, /* comma separated, repeatable */
-    KN_PARAM_LORAS, /* repeatable: FILE[:STRENGTH[:high|low]] */
+#define X(sym, name) sym,
+    KN_PARAM_TYPE_LIST(X)
+#undef X
 } kn_param_type;
+const char *kn_param_type_name(kn_param_type t);
 
 typedef struct kn_param {
     const char *name; /* JSON key; on the command line '_' is '-' */

@@ -1,0 +1,27 @@
+/* What a request would cost, from the request alone: opens its model, makes the plan, reads no weights. */
+#ifndef KN_ENGINE_ESTIMATE_H
+#define KN_ENGINE_ESTIMATE_H
+
+#include "engine/plan.h"
+
+/* Rates of this machine by computation type, measured when first needed; zeroed to begin with. Not for several threads. */
+typedef struct kn_known_rates {
+    kn_rates of[KN_DTYPE_COUNT];
+    bool is_known[KN_DTYPE_COUNT];
+} kn_known_rates;
+
+typedef struct kn_estimate {
+    kn_request request; /* complete, but for a seed that was left open */
+    kn_plan plan;
+    char device[160];
+} kn_estimate;
+
+/* path: where the model lies, NULL: it needs no files. note may be NULL. */
+int kn_estimate_make(const kn_model_desc *desc, const char *path, const kn_request *given,
+                     const char *cache_dir, kn_known_rates *rates, kn_note_fn note, void *ud,
+                     kn_estimate *ret, kn_err *err);
+void kn_estimate_done(kn_estimate *e); /* accepts a zeroed one */
+/* The plan's JSON with the complete request. */
+json_t *kn_estimate_to_json(const kn_estimate *e);
+
+#endif
