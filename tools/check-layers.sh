@@ -13,7 +13,7 @@ BEGIN {
     allowed["store"] = "base store"
     allowed["engine"] = "base tensor media text engine kinora"
     allowed["models"] = "base tensor media text engine models"
-    allowed["jobs"] = "base media store engine models jobs"
+    allowed["jobs"] = "base media text store engine models jobs"
     allowed["server"] = "base media store engine models jobs server"
     allowed["cli"] = "base tensor media text engine models jobs server cli kinora"
     allowed["kinora"] = "kinora"

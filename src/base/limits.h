@@ -56,6 +56,12 @@
 #define KN_LIMIT_JOB_PAGE 200
 /* Events given again to a client that was away: about an hour of a busy queue; older ones are in the jobs themselves. */
 #define KN_LIMIT_EVENT_REPLAY 5000
+/* One value in the database: a result with the times of a thousand steps is far below a megabyte. */
+#define KN_LIMIT_DB_VALUE_BYTES (16u << 20)
+/* A name under which the queue keeps a value: they come from our own code. */
+#define KN_LIMIT_VALUE_NAME_BYTES 64
+/* Jobs that one cleanup lists or removes: some megabytes of answer; the next one goes on. */
+#define KN_LIMIT_CLEANUP 10000
 /* Listeners of the queue inside one program: the feeds and the supervisor. */
 #define KN_LIMIT_LISTENERS 8
 /* What may wait for a slow listener of a feed before it is cut off; a job's event is about 4 KB. */

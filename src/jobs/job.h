@@ -35,6 +35,7 @@ bool kn_job_state_is_final(kn_job_state s);   /* completed, failed, cancelled */
 
 /* What a running job is asked to do at once. */
 typedef enum kn_job_wish { KN_WISH_NONE, KN_WISH_CANCEL, KN_WISH_PAUSE } kn_job_wish;
+const char *kn_job_wish_name(kn_job_wish w); /* "cancel", "pause"; NULL for none */
 
 enum { KN_JOB_ID_BYTES = 32 };
 
@@ -45,13 +46,14 @@ typedef struct kn_job {
     int64_t priority; /* -100..100; the higher, the earlier */
     int64_t place;    /* order among those of the same priority: the lower, the earlier */
     int64_t attempt;  /* how many were begun; also the fencing number of the one that runs */
+    int64_t n_lost;   /* attempts since submit or retry that ended by a dead worker */
     double created_s, started_s, finished_s; /* Unix time; 0: not yet */
     json_t *request;                         /* as asked for, kn_request's JSON form; never NULL */
     json_t *labels;                          /* what a client keeps with it: an object, or NULL */
     json_t *plan, *result;                   /* or NULL */
-    int error_code;                          /* KN_E..., 0: none */
-    char *error;                             /* message, or NULL */
-    char *output, *thumbnail;                /* files, or NULL */
+    int error_code;           /* KN_E..., 0: none; of an interrupted one: how its worker went */
+    char *error;              /* message, or NULL */
+    char *output, *thumbnail; /* files, or NULL */
 } kn_job;
 
 void kn_job_done(kn_job *j); /* accepts a zeroed one */

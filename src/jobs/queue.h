@@ -2,7 +2,11 @@
  *
  * What submit returned is never lost, and done once: an attempt owns its job through the fencing number that claim gave,
  * and what a stale attempt says afterwards is refused.  Any thread may call; calls are serialised inside.  Listeners are
- * called after the commit, from the thread that made the change, without the queue's lock held. */
+ * called after the commit, in the order of the commits, from the thread that made the change and before its call returns,
+ * without the queue's lock held: they may read the queue, but must not change it or wait for a thread that does.
+ *
+ * When a call fails nothing of it happened. A full disk is KN_EIO; the queue stays usable, and writes again once there is
+ * room. */
 #ifndef KN_JOBS_QUEUE_H
 #define KN_JOBS_QUEUE_H
 
@@ -39,14 +43,14 @@ int kn_queue_get(kn_queue *q, const char *id, kn_job *ret, kn_err *err);
 int kn_queue_cancel(kn_queue *q, const char *id, kn_job *ret, kn_err *err);
 int kn_queue_pause(kn_queue *q, const char *id, kn_job *ret, kn_err *err);  /* waiting or running */
 int kn_queue_resume(kn_queue *q, const char *id, kn_job *ret, kn_err *err); /* paused: back in line */
-int kn_queue_retry(kn_queue *q, const char *id, kn_job *ret,
-                   kn_err *err); /* failed or cancelled: a fresh set of attempts */
+/* Failed or cancelled: a fresh set of attempts, at the end of the line; KN_EBUSY also where submit is. */
+int kn_queue_retry(kn_queue *q, const char *id, kn_job *ret, kn_err *err);
 /* Waiting or paused jobs. A field that is NULL or unset is left. */
 typedef struct kn_job_edit {
     const json_t *request;
     const int64_t *priority;
-    const char
-        *before; /* id of a waiting job to stand in front of (its priority is taken on); "" = the end */
+    /* Id of a waiting job to stand in front of (its priority is taken on; another one beside it is KN_EINVAL); "" = the end. */
+    const char *before;
 } kn_job_edit;
 int kn_queue_edit(kn_queue *q, const char *id, const kn_job_edit *edit, kn_job *ret, kn_err *err);
 /* Final or paused jobs; ret is what it was, so that its files can be removed. */
@@ -61,7 +65,7 @@ typedef struct kn_job_filter {
 } kn_job_filter;
 /* By creation. *ret_jobs: heap array of *ret_n, each for kn_job_done. */
 int kn_queue_list(kn_queue *q, const kn_job_filter *f, kn_job **ret_jobs, int *ret_n, kn_err *err);
-/* Those that wait, in the order in which they will be claimed. */
+/* Those that wait, in the order in which they will be claimed; the first KN_LIMIT_QUEUE. */
 int kn_queue_waiting(kn_queue *q, kn_job **ret_jobs, int *ret_n, kn_err *err);
 /* Jobs a state. */
 int kn_queue_count(kn_queue *q, int64_t ret_counts[KN_JOB_STATE_COUNT], kn_err *err);
@@ -76,10 +80,11 @@ int kn_queue_set_plan(kn_queue *q, const char *id, int64_t attempt, const json_t
 int kn_queue_complete(kn_queue *q, const char *id, int64_t attempt, const json_t *result, const char *output,
                       const char *thumbnail, kn_err *err);
 int kn_queue_fail(kn_queue *q, const char *id, int64_t attempt, const kn_err *why, kn_err *err);
-/* The worker stopped as was wished: cancelled or paused. */
+/* The worker stopped as was wished: cancelled or paused. KN_EBUSY: nobody wished it. */
 int kn_queue_stopped(kn_queue *q, const char *id, int64_t attempt, kn_err *err);
-/* The worker went away: back in line at its old place, or failed if that was its last attempt. counts: whether the
- * attempt is to be counted (a server that stops in order does not use one up). */
+/* The worker went away: back in line at its old place, or failed if that was its last attempt; cancelled or paused if that
+ * was wished. counts: whether the attempt is to be counted (a server that stops in order does not use one up); the fencing
+ * number is used up either way. */
 int kn_queue_interrupt(kn_queue *q, const char *id, int64_t attempt, bool counts, const char *why,
                        kn_err *err);
 
@@ -101,7 +106,8 @@ int kn_queue_replay(kn_queue *q, int64_t last_id, kn_queue_fn fn, void *ud, kn_e
 int64_t kn_queue_last_event(kn_queue *q);
 
 /* ---- settings and whatever else is one JSON value under a name ---- */
-int kn_queue_value_get(kn_queue *q, const char *name, json_t **ret, kn_err *err); /* KN_ENOTFOUND */
-int kn_queue_value_put(kn_queue *q, const char *name, const json_t *value, kn_err *err);
+/* Names come from our own code, at most KN_LIMIT_VALUE_NAME_BYTES. */
+int kn_queue_value_get(kn_queue *q, const char *name, json_t **ret, kn_err *err);        /* KN_ENOTFOUND */
+int kn_queue_value_put(kn_queue *q, const char *name, const json_t *value, kn_err *err); /* NULL: forgotten */
 
 #endif

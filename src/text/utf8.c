@@ -40,6 +40,21 @@ int kn_utf8_check(const char *s, size_t size, const char *what, kn_err *err)
     return 0;
 }
 
+int kn_utf8_fold(const char *s, size_t size, const char *what, char **ret, kn_err *err)
+{
+    utf8proc_uint8_t *folded = NULL;
+    int rc = kn_utf8_check(s, size, what, err);
+    if (rc)
+        return rc;
+    utf8proc_ssize_t n = utf8proc_map((const utf8proc_uint8_t *)s, (utf8proc_ssize_t)size, &folded,
+                                      UTF8PROC_CASEFOLD | UTF8PROC_COMPOSE | UTF8PROC_STABLE);
+    if (n < 0)
+        return kn_fail(err, n == UTF8PROC_ERROR_NOMEM ? KN_ENOMEM : KN_EINVAL, "%s: %s", what,
+                       utf8proc_errmsg(n));
+    *ret = (char *)folded;
+    return 0;
+}
+
 bool kn_char_is_space(int32_t c)
 {
     return (c >= 0x09 && c <= 0x0D) || c == 0x20 || c == 0x85 || c == 0xA0 || c == 0x1680 ||

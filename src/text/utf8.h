@@ -16,6 +16,9 @@ size_t kn_utf8_last(const char *s, size_t size);
 size_t kn_utf8_put(int32_t c, char out[4]);
 /* KN_EINVAL naming the first bad byte and its offset; `what` begins the message ("the prompt"). */
 int kn_utf8_check(const char *s, size_t size, const char *what, kn_err *err);
+/* A copy in which texts that differ in case, or in how an accent is written, are the same: for searching. Heap.
+ * KN_EINVAL as kn_utf8_check. */
+int kn_utf8_fold(const char *s, size_t size, const char *what, char **ret, kn_err *err);
 
 bool kn_char_is_space(int32_t c);        /* Unicode White_Space: Rust's char::is_whitespace and \s */
 bool kn_char_is_python_space(int32_t c); /* Python's str.isspace and \s: also U+001C..U+001F */
