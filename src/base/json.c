@@ -90,6 +90,17 @@ static void fail_value(kn_json_reader *r, const char *key, const json_t *v, cons
     free(text);
 }
 
+json_t *kn_choices_to_json(const char *choices)
+{
+    json_t *list = json_array();
+    for (const char *c = choices; *c;) {
+        size_t n = strcspn(c, "|");
+        json_array_append_new(list, json_stringn(c, n));
+        c += n + (c[n] == '|');
+    }
+    return list;
+}
+
 void kn_json_reader_init(kn_json_reader *r, const json_t *obj, const char *origin)
 {
     *r = (kn_json_reader){.obj = obj, .origin = origin};

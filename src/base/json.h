@@ -13,6 +13,9 @@
 int kn_json_parse(const char *text, size_t size, const char *origin, json_t **ret, kn_err *err);
 int kn_json_load(const char *path, json_t **ret, kn_err *err); /* KN_LIMIT_JSON_FILE_BYTES */
 
+/* "a|b|c" as ["a", "b", "c"]. NULL without memory. */
+json_t *kn_choices_to_json(const char *choices);
+
 /* A cursor over one object that remembers where it came from and keeps the first error, so that a config is read
  * as a list of lines and checked once at the end. A key that is absent or null yields `fallback`; the _req forms
  * make that an error. Values out of [min, max] are errors. */

@@ -41,6 +41,8 @@
 #define KN_LIMIT_BLOCKS 1024
 /* A message between server and worker: a request or a result; prompts are the largest part. */
 #define KN_LIMIT_WIRE_BYTES (4u << 20)
+/* The log's file, before it is begun anew: days of a busy server. */
+#define KN_LIMIT_LOG_BYTES (16u << 20)
 /* Workers of a server: one a device, more than eight at once is a mistake. */
 #define KN_LIMIT_WORKERS 8
 /* A worker says every second that it is alive; a machine that swaps may starve it for a while, not for so long. */

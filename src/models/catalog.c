@@ -16,17 +16,6 @@ json_t *kn_catalog_family(const kn_model_desc *d)
                      "builtin", d->is_builtin, "tasks", kn_tasks_to_json(d->tasks));
 }
 
-static json_t *choices_to_json(const char *choices)
-{
-    json_t *list = json_array();
-    for (const char *c = choices; *c;) {
-        size_t n = strcspn(c, "|");
-        json_array_append_new(list, json_stringn(c, n));
-        c += n + (c[n] == '|');
-    }
-    return list;
-}
-
 static json_t *number_to_json(const kn_param *p, double v)
 {
     bool is_whole = p->type == KN_PARAM_INT || p->type == KN_PARAM_BYTES;
@@ -39,7 +28,7 @@ static json_t *parameter_to_json(const kn_param *p, const char *fallback)
     return json_pack("{s:s, s:s, s:o, s:o, s:o, s:s?, s:s, s:s?}", "name", p->name, "type",
                      kn_param_type_name(p->type), "min", is_number ? number_to_json(p, p->min) : json_null(),
                      "max", is_number ? number_to_json(p, p->max) : json_null(), "choices",
-                     p->choices ? choices_to_json(p->choices) : json_null(), "default", fallback, "help",
+                     p->choices ? kn_choices_to_json(p->choices) : json_null(), "default", fallback, "help",
                      p->help, "metavar", p->metavar);
 }
 

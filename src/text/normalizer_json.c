@@ -1,7 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "text/base64.h"
+#include "base/base64.h"
 #include "text/stages_json.h"
 
 const char *kn_stage_type(const json_t *spec)

@@ -1,5 +1,5 @@
-#ifndef KN_TEXT_BASE64_H
-#define KN_TEXT_BASE64_H
+#ifndef KN_BASE_BASE64_H
+#define KN_BASE_BASE64_H
 
 #include <stddef.h>
 
