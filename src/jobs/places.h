@@ -1,0 +1,39 @@
+/* Where the studio keeps its files: one folder, and what of it belongs to which job. */
+#ifndef KN_JOBS_PLACES_H
+#define KN_JOBS_PLACES_H
+
+#include <stdbool.h>
+
+#include "base/json.h"
+
+typedef struct kn_places {
+    char *data;                  /* all below is in it, unless said otherwise */
+    char *outputs;               /* ID.mp4 */
+    char *thumbnails, *previews; /* ID.png */
+    char *uploads;               /* upl_....EXT */
+    char *state;                 /* ID/: what an interrupted job goes on from */
+    char *models;                /* what requests may name; may lie elsewhere */
+    char *cache;                 /* what can be made again (kn_dir_cache) */
+} kn_places;
+
+/* Makes the folders that are missing. */
+int kn_places_open(kn_places *p, const char *data, kn_err *err);
+/* Another folder of models than data/models. KN_ENOTFOUND. */
+int kn_places_use_models(kn_places *p, const char *models, kn_err *err);
+void kn_places_close(kn_places *p);
+
+/* Heap; NULL without memory. `folder` is one of the above. */
+char *kn_place_of(const char *folder, const char *id, const char *suffix);
+/* Whether a name has only the letters, digits, '_', '-' and '.' of our own names, and begins with a letter or digit. */
+bool kn_place_name_is_plain(const char *name);
+
+/* A request as a client gave it, with every file where it lies: "upl_..." and "job_..." (its video) by their ids, LoRAs, models
+ * and the like relative to the models folder. KN_EINVAL: leads elsewhere, or a parameter that clients may not set; the
+ * message begins with the parameter's name. KN_ENOTFOUND. */
+int kn_places_resolve(const kn_places *p, const json_t *request, json_t **ret, kn_err *err);
+/* What a job leaves while it runs: part files, preview, state. */
+void kn_places_sweep(const kn_places *p, const char *job_id);
+/* That, and its video and thumbnail. */
+void kn_places_remove(const kn_places *p, const char *job_id);
+
+#endif

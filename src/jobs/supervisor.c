@@ -1,0 +1,88 @@
+#define _GNU_SOURCE
+#include "jobs/supervisor.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "base/limits.h"
+#include "base/mem.h"
+#include "jobs/slot.h"
+
+struct kn_supervisor {
+    kn_slot slots[KN_LIMIT_WORKERS];
+    int n_slots;
+    kn_slot_shared shared;
+};
+
+static void wake_all(kn_supervisor *s)
+{
+    for (int i = 0; i < s->n_slots; i++)
+        kn_slot_wake(&s->slots[i]);
+}
+
+/* A new job, or a wish of a running one. */
+static void on_queue(void *ud, const kn_queue_event *e)
+{
+    if (e->job && (kn_job_state_is_waiting(e->job->state) || e->job->wish))
+        wake_all(ud);
+}
+
+int kn_supervisor_start(const kn_supervisor_opts *opts, const kn_places *places, kn_queue *queue,
+                        kn_supervisor **ret, kn_err *err)
+{
+    if (opts->n_workers < 1 || opts->n_workers > KN_LIMIT_WORKERS)
+        return kn_fail(err, KN_EINVAL, "%d workers, expected 1 to %d", opts->n_workers, KN_LIMIT_WORKERS);
+    kn_supervisor *s = kn_calloc(1, sizeof *s);
+    if (!s)
+        return kn_fail(err, KN_ENOMEM, "no memory for the supervisor");
+    s->shared = (kn_slot_shared){.opts = *opts, .places = places, .queue = queue};
+    s->shared.opts.program = kn_strdup(opts->program);
+    int rc = s->shared.opts.program ? kn_queue_listen(queue, on_queue, s, err)
+                                    : kn_fail(err, KN_ENOMEM, "no memory for the supervisor");
+    for (; !rc && s->n_slots < opts->n_workers; s->n_slots += !rc)
+        rc = kn_slot_start(&s->slots[s->n_slots], &s->shared, err);
+    if (rc)
+        kn_supervisor_stop(s);
+    else
+        *ret = s;
+    return rc;
+}
+
+void kn_supervisor_stop(kn_supervisor *s)
+{
+    if (!s)
+        return;
+    atomic_store(&s->shared.stopping, true);
+    wake_all(s);
+    for (int i = 0; i < s->n_slots; i++)
+        kn_slot_join(&s->slots[i]);
+    free((char *)s->shared.opts.program);
+    free(s);
+}
+
+void kn_supervisor_hold(kn_supervisor *s, bool hold)
+{
+    atomic_store(&s->shared.held, hold);
+    wake_all(s);
+}
+
+bool kn_supervisor_is_held(kn_supervisor *s)
+{
+    return atomic_load(&s->shared.held);
+}
+
+json_t *kn_supervisor_progress(kn_supervisor *s, const char *job_id)
+{
+    json_t *progress = NULL;
+    for (int i = 0; i < s->n_slots && !progress; i++)
+        progress = kn_slot_progress(&s->slots[i], job_id);
+    return progress;
+}
+
+json_t *kn_supervisor_to_json(kn_supervisor *s)
+{
+    json_t *all = json_array();
+    for (int i = 0; i < s->n_slots; i++)
+        json_array_append_new(all, kn_slot_to_json(&s->slots[i]));
+    return all;
+}

@@ -1,0 +1,228 @@
+#define _GNU_SOURCE
+#include "jobs/worker.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "engine/generate.h"
+#include "jobs/thumbnail.h"
+#include "jobs/wire.h"
+#include "models/models.h"
+
+/* A job that does not see the cancel flag for so long after the server went away is not waited for. */
+enum { GRACE_S = 20 };
+
+typedef struct worker {
+    kn_wire wire;
+    pthread_mutex_t lock; /* sending, and what follows */
+    pthread_cond_t changed;
+    json_t *run; /* the order that waits */
+    bool is_over;
+    atomic_bool cancel;
+    const char *thumbnail; /* of the running job */
+} worker;
+
+static void say(worker *w, json_t *take)
+{
+    pthread_mutex_lock(&w->lock);
+    kn_wire_send(&w->wire, take, NULL); /* a server that is gone is noticed by the listener */
+    pthread_mutex_unlock(&w->lock);
+}
+
+/* ---- listening, beside the job ---- */
+
+static double cpu_seconds(void)
+{
+    struct timespec t;
+    return clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t) ? 0 : (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static void end(worker *w)
+{
+    pthread_mutex_lock(&w->lock);
+    w->is_over = true;
+    atomic_store(&w->cancel, true);
+    pthread_cond_signal(&w->changed);
+    pthread_mutex_unlock(&w->lock);
+}
+
+static void obey(worker *w, json_t *take)
+{
+    const char *what = json_string_value(json_object_get(take, "do"));
+    if (what && strcmp(what, "run") == 0) {
+        pthread_mutex_lock(&w->lock);
+        json_decref(w->run);
+        w->run = json_incref(take);
+        atomic_store(&w->cancel, false);
+        pthread_cond_signal(&w->changed);
+        pthread_mutex_unlock(&w->lock);
+    } else if (what && strcmp(what, "stop") == 0) {
+        atomic_store(&w->cancel, true);
+    } else {
+        end(w);
+    }
+    json_decref(take);
+}
+
+static int listen_once(worker *w)
+{
+    struct pollfd p = {.fd = w->wire.fd, .events = POLLIN};
+    json_t *message = NULL;
+    if (poll(&p, 1, KN_WORKER_BEAT_MS) > 0 && kn_wire_fill(&w->wire, NULL))
+        return KN_EIO;
+    for (;;) {
+        int rc = kn_wire_next(&w->wire, &message, NULL);
+        if (rc || !message)
+            return rc;
+        obey(w, message);
+    }
+}
+
+static void *listener(void *ud)
+{
+    worker *w = ud;
+    double beat_s = 0;
+    while (listen_once(w) == 0) {
+        if (kn_clock_s() - beat_s < KN_WORKER_BEAT_MS * 1e-3)
+            continue;
+        beat_s = kn_clock_s();
+        say(w, json_pack("{s:s, s:f}", "say", "alive", "cpu_s", cpu_seconds()));
+    }
+    end(w);
+    /* the job ends at its next operation; what hangs is not waited for */
+    for (double since = kn_clock_s(); kn_clock_s() - since < GRACE_S;)
+        nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    _exit(kn_err_exit(KN_ECANCELLED));
+}
+
+/* ---- the job ---- */
+
+static void on_event(void *ud, const kn_event *e)
+{
+    if (e->kind == KN_EVENT_PHASE_END)
+        return;
+    if (e->kind == KN_EVENT_NOTE) {
+        json_t *text = json_string(e->text); /* NULL if a file's name is not UTF-8 */
+        if (text)
+            say(ud, json_pack("{s:s, s:o}", "say", "note", "text", text));
+        return;
+    }
+    json_t *o = json_pack("{s:s, s:s, s:I, s:I, s:f, s:f, s:o}", "say", "progress", "phase",
+                          kn_phase_name(e->phase), "done", (json_int_t)e->done, "total", (json_int_t)e->total,
+                          "elapsed_s", e->elapsed_s, "unit_s", e->unit_s, "eta_s",
+                          e->kind == KN_EVENT_STEP && e->eta_s >= 0 ? json_real(e->eta_s) : json_null());
+    json_object_set_new(o, "text", json_string(e->text));
+    say(ud, o);
+}
+
+static void on_plan(void *ud, const kn_plan *p)
+{
+    say(ud, json_pack("{s:s, s:o?}", "say", "plan", "plan", kn_plan_to_json(p)));
+}
+
+static void on_picture(void *ud, int64_t index, int width, int height, const float *rgb)
+{
+    worker *w = ud;
+    if (index == 0 && w->thumbnail)
+        kn_thumbnail_save(width, height, rgb, w->thumbnail, NULL); /* a video without one is a video */
+}
+
+static const char *text_of(const json_t *order, const char *name)
+{
+    return json_string_value(json_object_get(order, name));
+}
+
+static int generate(worker *w, const json_t *order, json_t **ret, kn_err *err)
+{
+    const kn_model_desc *desc = NULL;
+    char *path = NULL;
+    kn_request rq;
+    kn_result result;
+    kn_request_init(&rq);
+    w->thumbnail = text_of(order, "thumbnail");
+    kn_generate_opts opts = {.event = on_event,
+                             .event_ud = w,
+                             .planned = on_plan,
+                             .picture = on_picture,
+                             .cancel = &w->cancel,
+                             .cache_dir = text_of(order, "cache_dir"),
+                             .state_dir = text_of(order, "state_dir"),
+                             .resume = true};
+    int rc = kn_request_from_json(&rq, json_object_get(order, "request"), err);
+    if (!rc)
+        rc = rq.model ? kn_model_find(rq.model, &desc, &path, err) : kn_fail(err, KN_EINVAL, "no model");
+    opts.model_path = path;
+    if (!rc)
+        rc = kn_generate(desc, &rq, &opts, &result, err);
+    if (!rc) {
+        *ret = kn_result_to_json(desc, &result);
+        json_object_set_new(*ret, "seconds", json_real(result.seconds));
+        json_object_set_new(*ret, "encoder", json_string(result.encoder));
+        kn_result_done(&result);
+    }
+    kn_request_done(&rq);
+    free(path);
+    return rc;
+}
+
+static void run(worker *w, json_t *take)
+{
+    kn_err err = {0};
+    json_t *result = NULL;
+    int rc = generate(w, take, &result, &err);
+    json_decref(take);
+    if (!rc) {
+        say(w, json_pack("{s:s, s:o?}", "say", "done", "result", result));
+        return;
+    }
+    json_t *o = json_pack("{s:s, s:i}", "say", "failed", "code", err.code);
+    json_object_set_new(o, "message", json_string(err.msg)); /* left out if a file's name is not UTF-8 */
+    say(w, o);
+}
+
+static void work(worker *w)
+{
+    pthread_mutex_lock(&w->lock);
+    while (!w->is_over) {
+        json_t *order = w->run;
+        w->run = NULL;
+        if (!order) {
+            pthread_cond_wait(&w->changed, &w->lock);
+            continue;
+        }
+        pthread_mutex_unlock(&w->lock);
+        run(w, order);
+        pthread_mutex_lock(&w->lock);
+    }
+    pthread_mutex_unlock(&w->lock);
+}
+
+int kn_worker_main(int fd, kn_err *err)
+{
+    worker w = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    pthread_t thread;
+    kn_device *dev = NULL;
+    /* a terminal's Ctrl-C is the server's business; a server that is killed takes its workers along */
+    sigaction(SIGINT, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
+    sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
+    sigaction(SIGXFSZ, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    int rc = kn_cpu_device_open(&(kn_cpu_options){0}, &dev, err);
+    if (rc)
+        return rc;
+    kn_wire_init(&w.wire, fd);
+    say(&w, json_pack("{s:s, s:s, s:i}", "say", "ready", "device", dev->description, "pid", (int)getpid()));
+    kn_device_close(dev);
+    if (pthread_create(&thread, NULL, listener, &w))
+        return kn_fail(err, KN_ENOMEM, "no thread for the worker's messages");
+    work(&w);
+    return 0; /* the process ends, and with it the listener */
+}
