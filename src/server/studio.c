@@ -1,0 +1,223 @@
+#define _GNU_SOURCE
+#include "server/studio.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "jobs/job_json.h"
+#include "server/settings.h"
+
+/* ---- from the queue and the workers to those who listen ---- */
+
+static char *event_to_text(const kn_queue_event *e)
+{
+    json_t *o = e->job ? json_pack("{s:s, s:I, s:o?}", "type", "job", "id", (json_int_t)e->id, "job",
+                                   kn_job_to_json(e->job, NULL))
+                       : json_pack("{s:s, s:I, s:s}", "type", "removed", "id", (json_int_t)e->id, "job_id",
+                                   e->job_id);
+    char *text = o ? json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
+    json_decref(o);
+    return text;
+}
+
+static void on_queue(void *ud, const kn_queue_event *e)
+{
+    kn_studio *s = ud;
+    char *text = event_to_text(e);
+    if (text)
+        kn_feed_publish(s->progress, e->id, NULL, text);
+    free(text);
+}
+
+static void on_progress(void *ud, const char *job_id, const json_t *progress)
+{
+    kn_studio *s = ud;
+    json_t *o = json_pack("{s:s, s:s, s:O}", "type", "progress", "job_id", job_id, "progress", progress);
+    char *text = o ? json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(6)) : NULL;
+    if (text)
+        kn_feed_publish(s->progress, 0, job_id, text);
+    free(text);
+    json_decref(o);
+}
+
+static void on_log(void *ud, const char *line)
+{
+    kn_studio *s = ud;
+    kn_logs_add(s->logs, line);
+    if (s->opts.log)
+        s->opts.log(s->opts.log_ud, line);
+}
+
+typedef struct replay {
+    void (*put)(void *to, int64_t id, const char *json);
+    void *to;
+} replay;
+
+static void replay_event(void *ud, const kn_queue_event *e)
+{
+    const replay *r = ud;
+    char *text = event_to_text(e);
+    if (text)
+        r->put(r->to, e->id, text);
+    free(text);
+}
+
+static void on_replay(void *ud, int64_t last_id, void (*put)(void *to, int64_t id, const char *json),
+                      void *to)
+{
+    kn_studio *s = ud;
+    kn_queue_replay(s->queue, last_id, replay_event, &(replay){put, to}, NULL);
+}
+
+/* ---- opening and closing ---- */
+
+static int lock_data(kn_studio *s, kn_err *err)
+{
+    char *path = kn_path_join(s->places.data, "lock");
+    s->lock_fd = path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1;
+    int rc =
+        s->lock_fd >= 0 ? 0 : kn_fail(err, KN_EIO, "cannot write in %s: %s", s->places.data, strerror(errno));
+    if (!rc && flock(s->lock_fd, LOCK_EX | LOCK_NB))
+        rc = kn_fail(err, KN_EBUSY, "another kinora serve uses %s; stop it, or say --data-dir",
+                     s->places.data);
+    free(path);
+    return rc;
+}
+
+static int open_queue(kn_studio *s, kn_err *err)
+{
+    json_t *settings = NULL;
+    char *path = kn_path_join(s->places.data, "studio.db");
+    int rc = path ? kn_queue_open(path, &(kn_queue_opts){0}, &s->queue, err)
+                  : kn_fail(err, KN_ENOMEM, "no memory for a path");
+    if (!rc)
+        rc = kn_settings_load(s->queue, &settings, err);
+    if (!rc) {
+        kn_studio_apply_settings(s, settings);
+        s->n_workers = json_integer_value(json_object_get(settings, "gpu_max_concurrency"));
+        const char *models = json_string_value(json_object_get(settings, "models_dir"));
+        if (models && *models)
+            rc = kn_places_use_models(&s->places, models, err);
+    }
+    json_decref(settings);
+    free(path);
+    return rc;
+}
+
+static int open_logs(kn_studio *s, kn_err *err)
+{
+    char *folder = kn_path_join(s->places.data, "logs");
+    s->logs = folder ? kn_logs_open(folder) : NULL;
+    free(folder);
+    return s->logs ? 0 : kn_fail(err, KN_ENOMEM, "no memory for the log");
+}
+
+static int open_feeds(kn_studio *s, kn_err *err)
+{
+    s->progress = kn_feed_new(on_replay, s);
+    s->resource_feed = kn_feed_new(NULL, NULL);
+    if (!s->progress || !s->resource_feed)
+        return kn_fail(err, KN_ENOMEM, "no memory for feeds");
+    int rc = kn_queue_listen(s->queue, on_queue, s, err);
+    return rc ? rc : kn_resources_start(s->resource_feed, &s->resources, err);
+}
+
+static void list_tables(kn_studio *s)
+{
+    static const kn_route *const all[KN_STUDIO_TABLES] = {
+        kn_routes_jobs,  kn_routes_media,   kn_routes_system, kn_routes_openai,
+        kn_routes_tasks, kn_routes_runtime, kn_routes_meta,   kn_routes_page};
+    for (int i = 0; i < KN_STUDIO_TABLES; i++)
+        s->tables[i] = (kn_route_table){all[i], s};
+}
+
+const kn_route_table *kn_studio_tables(const kn_studio *s, int *ret_n)
+{
+    *ret_n = KN_STUDIO_TABLES;
+    return s->tables;
+}
+
+static int open_http(kn_studio *s, kn_err *err)
+{
+    kn_http_opts opts = {.host = s->opts.host ? s->opts.host : "127.0.0.1",
+                         .port = s->opts.port,
+                         .token = s->opts.token,
+                         .upload_dir = s->places.uploads,
+                         .hosts = s->opts.hosts,
+                         .log = on_log,
+                         .log_ud = s};
+    list_tables(s);
+    return kn_http_start(&opts, s->tables, KN_STUDIO_TABLES, &s->http, err);
+}
+
+int kn_studio_open(const kn_studio_opts *opts, kn_studio **ret, kn_err *err)
+{
+    kn_studio *s = kn_calloc(1, sizeof *s);
+    if (!s)
+        return kn_fail(err, KN_ENOMEM, "no memory for the studio");
+    s->opts = *opts;
+    s->lock_fd = -1;
+    pthread_mutex_init(&s->rates_lock, NULL);
+    int rc = kn_places_open(&s->places, opts->data_dir, err);
+    if (!rc)
+        rc = lock_data(s, err);
+    if (!rc)
+        rc = open_logs(s, err);
+    if (!rc)
+        rc = open_queue(s, err);
+    if (!rc)
+        rc = open_feeds(s, err);
+    if (!rc) {
+        kn_supervisor_opts so = {.program = opts->program,
+                                 .n_workers = (int)s->n_workers,
+                                 .progress = on_progress,
+                                 .log = on_log,
+                                 .ud = s};
+        rc = kn_supervisor_start(&so, &s->places, s->queue, &s->supervisor, err);
+    }
+    if (!rc)
+        rc = open_http(s, err);
+    if (rc)
+        kn_studio_close(s);
+    else
+        *ret = s;
+    return rc;
+}
+
+int kn_studio_port(const kn_studio *s)
+{
+    return kn_http_port(s->http);
+}
+
+void kn_studio_close(kn_studio *s)
+{
+    if (!s)
+        return;
+    kn_http_stop(s->http);
+    kn_supervisor_stop(s->supervisor);
+    kn_resources_stop(s->resources);
+    kn_queue_close(s->queue);
+    kn_feed_free(s->progress);
+    kn_feed_free(s->resource_feed);
+    kn_logs_close(s->logs);
+    if (s->lock_fd >= 0)
+        close(s->lock_fd);
+    kn_places_close(&s->places);
+    pthread_mutex_destroy(&s->rates_lock);
+    free(s);
+}
+
+void kn_studio_apply_settings(kn_studio *s, const json_t *settings)
+{
+    kn_queue_configure(s->queue,
+                       &(kn_queue_opts){
+                           .max_waiting = json_integer_value(json_object_get(settings, "max_queue_size")),
+                           .max_attempts = json_integer_value(json_object_get(settings, "max_attempts")),
+                       });
+}
