@@ -70,9 +70,10 @@ static bool is_disk_full(int code, int system_errno)
             (system_errno == ENOSPC || system_errno == EDQUOT || system_errno == EFBIG));
 }
 
+/* SQLite keeps the system's error of a statement, but not of a commit; that is still in errno. */
 int kn_db_fail(kn_db *db, int code, kn_err *err)
 {
-    int system_errno = sqlite3_system_errno(db->handle);
+    int system_errno = errno ? errno : sqlite3_system_errno(db->handle);
     const char *text = sqlite3_errmsg(db->handle), *path = db->path;
     if (is_disk_full(code, system_errno))
         return kn_fail(err, KN_EIO, "the disk is full, %s cannot grow: make room and try again", path);
@@ -106,6 +107,7 @@ int kn_db_fail(kn_db *db, int code, kn_err *err)
 
 int kn_db_exec(kn_db *db, const char *sql, kn_err *err)
 {
+    errno = 0;
     int code = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
     return code == SQLITE_OK ? 0 : kn_db_fail(db, code, err);
 }
@@ -186,6 +188,7 @@ static int own(kn_db *db, kn_err *err)
 static int connect(kn_db *db, kn_err *err)
 {
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+    errno = 0;
     int code = sqlite3_open_v2(db->path, &db->handle, flags, NULL);
     if (!db->handle)
         return kn_fail(err, KN_ENOMEM, "no memory to open %s", db->path);
@@ -194,7 +197,6 @@ static int connect(kn_db *db, kn_err *err)
     sqlite3_busy_timeout(db->handle, BUSY_TIMEOUT_MS);
     sqlite3_limit(db->handle, SQLITE_LIMIT_LENGTH, (int)KN_LIMIT_DB_VALUE_BYTES);
     sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    sqlite3_db_config(db->handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     /* Exclusive before the first access: then no shared memory is used, and nobody else gets in. */
     return kn_db_exec(db, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA mmap_size=0; PRAGMA cell_size_check=ON;",
                       err);

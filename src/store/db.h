@@ -37,7 +37,7 @@ void kn_db_rollback(kn_db *db); /* outside a transaction: nothing */
 int kn_db_exec(kn_db *db, const char *sql, kn_err *err); /* one or more statements without values */
 int64_t kn_db_last_id(kn_db *db);                        /* the row id of the last INSERT */
 
-/* For statements: fills err from the connection's last failure. */
+/* For statements: fills err from the connection's last failure. errno was 0 before the call that failed. */
 int kn_db_fail(kn_db *db, int sqlite_code, kn_err *err);
 struct sqlite3 *kn_db_handle(kn_db *db);
 

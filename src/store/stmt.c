@@ -1,5 +1,6 @@
 #include "store/stmt.h"
 
+#include <errno.h>
 #include <sqlite3.h>
 
 /* Keeps the first failure of the statement. */
@@ -12,6 +13,7 @@ static void check(kn_stmt *st, int code)
 void kn_stmt_init(kn_stmt *st, kn_db *db, const char *sql)
 {
     *st = (kn_stmt){.db = db};
+    errno = 0;
     check(st, sqlite3_prepare_v2(kn_db_handle(db), sql, -1, &st->s, NULL));
 }
 
@@ -44,6 +46,7 @@ void kn_stmt_text(kn_stmt *st, const char *v)
 
 int kn_stmt_step(kn_stmt *st, kn_err *err)
 {
+    errno = 0;
     int code = st->err.code ? SQLITE_OK : sqlite3_step(st->s);
     if (code == SQLITE_ROW || code == SQLITE_DONE)
         return code == SQLITE_ROW;
