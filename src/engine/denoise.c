@@ -19,6 +19,17 @@ static void trace(const kn_run *r, const kn_denoise *d, const float *data, const
     r->trace(r->trace_ud, name, data, 1, &d->n);
 }
 
+/* Flow matching: latents = (1 - sigma) clean + sigma noise, and velocity = noise - clean. */
+static void show(kn_run *r, const kn_denoise *d, int i, const float *velocity, float *clean)
+{
+    if (!r->preview || !d->preview)
+        return;
+    float sigma = (float)d->scheduler->sigmas[i];
+    for (int64_t k = 0; k < d->n; k++)
+        clean[k] = d->latents[k] - sigma * velocity[k];
+    d->preview(d->ud, clean);
+}
+
 static int predict_step(kn_run *r, const kn_denoise *d, int i, double guidance, float *cond, float *uncond,
                         kn_err *err)
 {
@@ -27,11 +38,12 @@ static int predict_step(kn_run *r, const kn_denoise *d, int i, double guidance, 
     if (rc)
         return rc;
     trace(r, d, cond, "cond", i);
-    if (!d->cfg)
-        return 0;
-    trace(r, d, uncond, "uncond", i);
-    kn_guidance_at at = {i, d->scheduler->n_steps, d->scheduler->sigmas[i], d->latents, d->n};
-    kn_guide(r->rq->guidance_method, &at, guidance, cond, uncond);
+    if (d->cfg) {
+        trace(r, d, uncond, "uncond", i);
+        kn_guidance_at at = {i, d->scheduler->n_steps, d->scheduler->sigmas[i], d->latents, d->n};
+        kn_guide(r->rq->guidance_method, &at, guidance, cond, uncond);
+    }
+    show(r, d, i, cond, uncond); /* which is done with */
     return 0;
 }
 

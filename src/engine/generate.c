@@ -246,6 +246,8 @@ static int attempt(const job *j, kn_phase *ret_phase, kn_err *err)
     run.event_ud = j->opts->event_ud;
     run.pictures = take_pictures;
     run.pictures_ud = &out;
+    run.preview = j->opts->preview;
+    run.preview_ud = j->opts->event_ud;
     run.policy = res->plan.policy;
     run.cache_dir = j->opts->cache_dir;
     run.state = j->state;

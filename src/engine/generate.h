@@ -6,9 +6,10 @@
 
 typedef struct kn_generate_opts {
     kn_event_fn event;
-    void *event_ud; /* of all three */
+    void *event_ud; /* of all of these */
     /* Before the work begins, and again when memory ran out and less is tried; may be NULL. */
     void (*planned)(void *ud, const kn_plan *p);
+    kn_preview_fn preview; /* what sampling has so far, after each step that was computed; may be NULL */
     /* A finished picture [height, width, 3] f32 in 0..1, in order; may be NULL. */
     void (*picture)(void *ud, int64_t index, int width, int height, const float *rgb);
     const atomic_bool *cancel; /* may be NULL */

@@ -55,6 +55,8 @@ enum { KN_MAX_SPANS = 24, KN_UNIT_TIMES = 64 };
 /* Finished pictures in order: [n, height, width, 3] f32 in 0..1. Non-zero stops the run. */
 typedef int (*kn_pictures_fn)(void *ud, int64_t first, int64_t n, int width, int height, const float *rgb,
                               kn_err *err);
+/* What sampling has so far, small: [height, width, 3] f32 in 0..1. */
+typedef void (*kn_preview_fn)(void *ud, int width, int height, const float *rgb);
 /* Inner values by their golden name, for the comparison tool; host float32. */
 typedef void (*kn_trace_fn)(void *ud, const char *name, const float *data, int n_dims, const int64_t *dims);
 
@@ -75,6 +77,8 @@ typedef struct kn_run {
     void *event_ud;
     kn_pictures_fn pictures; /* NULL on meta */
     void *pictures_ud;
+    kn_preview_fn preview; /* NULL: nobody watches */
+    void *preview_ud;
     kn_trace_fn trace; /* may be NULL */
     void *trace_ud;
     const char
@@ -129,6 +133,8 @@ typedef struct kn_denoise {
      * them; NULL: a single stage 0. */
     int (*stage)(void *ud, int step, double timestep);
     int (*enter)(void *ud, int stage, double *ret_guidance, kn_err *err);
+    /* For a run that is watched: what the latents [n] of a step would be without their noise. May be NULL. */
+    void (*preview)(void *ud, const float *clean);
 } kn_denoise;
 
 /* Emits one progress unit a step. On `meta` one step of each stage is run and counted as often as it would be. */

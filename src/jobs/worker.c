@@ -27,7 +27,7 @@ typedef struct worker {
     json_t *run; /* the order that waits */
     bool is_over;
     atomic_bool cancel;
-    const char *thumbnail; /* of the running job */
+    const char *thumbnail, *preview; /* of the running job; files */
 } worker;
 
 static void say(worker *w, json_t *take)
@@ -135,6 +135,13 @@ static void on_picture(void *ud, int64_t index, int width, int height, const flo
         kn_thumbnail_save(width, height, rgb, w->thumbnail, NULL); /* a video without one is a video */
 }
 
+static void on_preview(void *ud, int width, int height, const float *rgb)
+{
+    worker *w = ud;
+    if (w->preview)
+        kn_thumbnail_save(width, height, rgb, w->preview, NULL);
+}
+
 static const char *text_of(const json_t *order, const char *name)
 {
     return json_string_value(json_object_get(order, name));
@@ -148,9 +155,11 @@ static int generate(worker *w, const json_t *order, json_t **ret, kn_err *err)
     kn_result result;
     kn_request_init(&rq);
     w->thumbnail = text_of(order, "thumbnail");
+    w->preview = text_of(order, "preview");
     kn_generate_opts opts = {.event = on_event,
                              .event_ud = w,
                              .planned = on_plan,
+                             .preview = on_preview,
                              .picture = on_picture,
                              .cancel = &w->cancel,
                              .cache_dir = text_of(order, "cache_dir"),

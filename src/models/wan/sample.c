@@ -5,7 +5,7 @@
 
 #include "base/mem.h"
 #include "engine/run_state.h"
-#include "models/wan/pipeline.h"
+#include "models/wan/preview.h"
 
 /* What predict needs; lives for one sampling. */
 typedef struct sampler {
@@ -30,6 +30,7 @@ typedef struct sampler {
     int32_t *token_timestep; /* TI2V with a picture; NULL otherwise */
     float *control_scale;
     kn_trace trace;
+    kn_wan_preview preview;
 } sampler;
 
 static const kn_wan_config *config(const sampler *s)
@@ -211,6 +212,12 @@ static int predict(void *ud, int step, double timestep, const float *latents, fl
     return kn_ctx_error(c, err);
 }
 
+static void show(void *ud, const float *clean)
+{
+    sampler *s = ud;
+    kn_wan_preview_show(&s->preview, s->r, clean);
+}
+
 /* Tokens of the first frame have timestep 0: they are clean. */
 static int mark_first_frame(sampler *s, kn_err *err)
 {
@@ -271,8 +278,10 @@ int kn_wan_sample(kn_wan_model *m, kn_run *r, const kn_wan_text *text, const kn_
     sc.flow_shift = r->rq->flow_shift;
     int64_t n = dims[0] * dims[1] * dims[2] * dims[3];
     int first = kn_run_first_step(r);
+    int rc = kn_wan_preview_init(&s.preview, m, r, dims, err);
     kn_phase_begin(r, KN_PHASE_LOAD, "transformer", 0);
-    int rc = sampler_init(&s, err);
+    if (!rc)
+        rc = sampler_init(&s, err);
     if (!rc)
         rc = kn_scheduler_new(&sc, (int)r->rq->steps, n, &scheduler, err);
     if (!rc)
@@ -295,7 +304,8 @@ int kn_wan_sample(kn_wan_model *m, kn_run *r, const kn_wan_text *text, const kn_
                     .ud = &s,
                     .predict = predict,
                     .stage = stage,
-                    .enter = enter};
+                    .enter = enter,
+                    .preview = show};
     if (!rc)
         rc = kn_denoise_run(r, &d, err);
     unload(&s);
@@ -306,5 +316,6 @@ int kn_wan_sample(kn_wan_model *m, kn_run *r, const kn_wan_text *text, const kn_
     free(s.velocity);
     free(s.token_timestep);
     free(s.control_scale);
+    kn_wan_preview_done(&s.preview);
     return rc;
 }
