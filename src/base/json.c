@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/limits.h"
+#include "base/mem.h"
 
 /* jansson's own bound is 2048 levels and cannot be set. */
 static bool too_deep(const char *text, size_t size)
@@ -56,6 +57,20 @@ int kn_json_load(const char *path, json_t **ret, kn_err *err)
     rc = kn_json_parse(text, size, path, ret, err);
     free(text);
     return rc;
+}
+
+json_t *kn_json_text(const char *text)
+{
+    json_t *s = json_string(text);
+    char *copy = s ? NULL : kn_strdup(text);
+    if (!copy)
+        return s;
+    for (char *p = copy; *p; p++)
+        if ((unsigned char)*p >= 0x80)
+            *p = '?';
+    s = json_string(copy);
+    free(copy);
+    return s;
 }
 
 /* ---- reader ---- */

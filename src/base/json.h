@@ -15,6 +15,9 @@ int kn_json_load(const char *path, json_t **ret, kn_err *err); /* KN_LIMIT_JSON_
 
 /* "a|b|c" as ["a", "b", "c"]. NULL without memory. */
 json_t *kn_choices_to_json(const char *choices);
+/* A string for people, from a message that may quote a file's name: JSON holds UTF-8 only, of other text each byte that is not
+ * ASCII becomes '?'. NULL without memory. */
+json_t *kn_json_text(const char *text);
 
 /* A cursor over one object that remembers where it came from and keeps the first error, so that a config is read
  * as a list of lines and checked once at the end. A key that is absent or null yields `fallback`; the _req forms

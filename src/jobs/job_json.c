@@ -1,27 +1,8 @@
 #include "jobs/job_json.h"
 
-#include <stdlib.h>
-
-#include "base/mem.h"
-
 static json_t *time_json(double s)
 {
     return s > 0 ? json_real(s) : json_null();
-}
-
-/* JSON holds UTF-8 only; a message may quote a file's name that is something else. */
-static json_t *text_json(const char *text)
-{
-    json_t *s = json_string(text);
-    char *copy = s ? NULL : kn_strdup(text);
-    if (!copy)
-        return s;
-    for (char *p = copy; *p; p++)
-        if ((unsigned char)*p >= 0x80)
-            *p = '?';
-    s = json_string(copy);
-    free(copy);
-    return s;
 }
 
 static json_t *error_json(const kn_job *j)
@@ -29,7 +10,7 @@ static json_t *error_json(const kn_job *j)
     if (!j->error_code)
         return json_null();
     return json_pack("{s:s, s:o}", "code", kn_err_name(j->error_code), "message",
-                     text_json(j->error ? j->error : kn_err_text(j->error_code)));
+                     kn_json_text(j->error ? j->error : kn_err_text(j->error_code)));
 }
 
 static json_t *url_json(const kn_job *j, bool exists, const char *what)

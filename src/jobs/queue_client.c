@@ -220,14 +220,17 @@ int kn_queue_edit(kn_queue *q, const char *id, const kn_job_edit *edit, kn_job *
 
 /* ---- remove ---- */
 
-int kn_queue_remove(kn_queue *q, const char *id, kn_job *ret, kn_err *err)
+static int remove_job(kn_queue *q, const char *id, bool is_paused_allowed, kn_job *ret, kn_err *err)
 {
     kn_job j = {0};
     int rc = kn_queue_begin(q, err);
     if (!rc)
         rc = kn_job_load(q->db, id, &j, err);
-    if (!rc && !kn_job_state_is_final(j.state) && j.state != KN_JOB_PAUSED)
-        rc = kn_job_refuse(&j, "completed, failed, cancelled or paused; cancel it first", err);
+    if (!rc && !kn_job_state_is_final(j.state) && !(is_paused_allowed && j.state == KN_JOB_PAUSED))
+        rc = kn_job_refuse(&j,
+                           is_paused_allowed ? "completed, failed, cancelled or paused; cancel it first"
+                                             : "completed, failed or cancelled",
+                           err);
     if (!rc) {
         kn_stmt st;
         kn_stmt_init(&st, q->db, "DELETE FROM jobs WHERE id = ?");
@@ -235,4 +238,14 @@ int kn_queue_remove(kn_queue *q, const char *id, kn_job *ret, kn_err *err)
         rc = kn_stmt_run(&st, err);
     }
     return kn_queue_end(q, rc, true, &j, ret, err);
+}
+
+int kn_queue_remove(kn_queue *q, const char *id, kn_job *ret, kn_err *err)
+{
+    return remove_job(q, id, true, ret, err);
+}
+
+int kn_queue_remove_ended(kn_queue *q, const char *id, kn_err *err)
+{
+    return remove_job(q, id, false, NULL, err);
 }

@@ -81,6 +81,8 @@ typedef struct kn_interruption {
 } kn_interruption;
 int kn_job_interrupt(kn_queue *q, kn_job *j, const kn_interruption *how, kn_err *err);
 void kn_job_set_error(kn_job *j, int code, char *take_text);
+/* As kn_queue_remove, of final jobs only. */
+int kn_queue_remove_ended(kn_queue *q, const char *id, kn_err *err);
 /* Unix seconds, exact to the millisecond. */
 double kn_queue_now_s(void);
 /* A final state. */

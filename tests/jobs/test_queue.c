@@ -359,6 +359,8 @@ static void test_list(void **state)
                (const char *[]){c}, 1);
     check_list(f->q, &(kn_job_filter){.limit = 9, .text = "red BALL"}, (const char *[]){a}, 1);
     check_list(f->q, &(kn_job_filter){.limit = 9, .text = "\xc3\xa4pfel"}, (const char *[]){b}, 1);
+    /* An accent of its own. */
+    check_list(f->q, &(kn_job_filter){.limit = 9, .text = "A\xcc\x88pFel"}, (const char *[]){b}, 1);
     check_list(f->q, &(kn_job_filter){.limit = 9, .text = "%"}, (const char *[]){a}, 1); /* no pattern */
     check_list(f->q, &(kn_job_filter){.limit = 9, .text = "testsrc"}, NULL, 0);
     check_list(f->q, &(kn_job_filter){.limit = 9, .text = "a", .states = 1u << KN_JOB_CANCELLED, .before = c},
