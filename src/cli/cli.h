@@ -12,7 +12,7 @@
 #define KN_JSON_DIGITS JSON_REAL_PRECISION(15)
 
 typedef struct kn_command {
-    const char *name, *summary;
+    const char *name, *summary;        /* summary NULL: not for people, not listed */
     int (*run)(int argc, char **argv); /* argv[0] is the subcommand; returns the exit code */
 } kn_command;
 
@@ -22,6 +22,8 @@ int kn_cmd_models(int argc, char **argv);
 int kn_cmd_info(int argc, char **argv);
 int kn_cmd_doctor(int argc, char **argv);
 int kn_cmd_bench(int argc, char **argv);
+int kn_cmd_serve(int argc, char **argv);
+int kn_cmd_worker(int argc, char **argv);
 
 /* Prints "kinora: <message>" on stderr and returns the exit code of the error. */
 int kn_cli_fail(const kn_err *err);

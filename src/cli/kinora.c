@@ -11,7 +11,9 @@ static const kn_command commands[] = {
     {"models", "list model families, or describe a model", kn_cmd_models},
     {"info", "show what a video file says of how it was made", kn_cmd_info},
     {"doctor", "show this machine: processor, libraries, encoders, advice", kn_cmd_doctor},
+
     {"bench", "measure the denoiser and the VAE at real sizes with random weights", kn_cmd_bench},
+    {"worker", NULL, kn_cmd_worker},
     {NULL, NULL, NULL},
 };
 
@@ -20,7 +22,8 @@ static void help(FILE *out)
     fprintf(out, "kinora %s: local AI video studio\n\nusage: kinora COMMAND [OPTIONS]\n\ncommands:\n",
             KN_VERSION);
     for (const kn_command *c = commands; c->name; c++)
-        fprintf(out, "  %-10s %s\n", c->name, c->summary);
+        if (c->summary)
+            fprintf(out, "  %-10s %s\n", c->name, c->summary);
     fprintf(out, "\n`kinora COMMAND --help` lists its options.  A first video:\n"
                  "  kinora generate --model demo --prompt \"a red ball rolling to the right\" -o "
                  "ball.mp4\n\nexit codes:\n");
@@ -42,7 +45,7 @@ static int unknown_command(const char *name)
     const char *best = NULL;
     int best_distance = 3;
     for (const kn_command *c = commands; c->name; c++)
-        if (kn_edit_distance(name, c->name) < best_distance)
+        if (c->summary && kn_edit_distance(name, c->name) < best_distance)
             best = c->name, best_distance = kn_edit_distance(name, c->name);
     fprintf(stderr, "kinora: unknown command \"%.64s\"; %s%s%s`kinora help` lists them\n", name,
             best ? "did you mean " : "", best ? best : "", best ? "? " : "");
