@@ -186,7 +186,7 @@ static int stand_before(kn_queue *q, kn_job *j, const kn_job_edit *edit, kn_err 
                      "priority: %lld, expected %lld, that of the job to stand in front of, or none",
                      (long long)*edit->priority, (long long)target.priority);
     else
-        rc = kn_place_before(q->db, &target, j->id, &j->place, err);
+        rc = kn_place_before(q->db, &target, &j->place, err);
     if (!rc)
         j->priority = target.priority;
     kn_job_done(&target);

@@ -53,8 +53,8 @@ int kn_job_copy_json(const json_t *v, const char *what, json_t **ret, kn_err *er
 /* ---- the line (queue_order.c) ---- */
 
 int kn_place_end(kn_db *db, int64_t *ret, kn_err *err);
-/* In front of `target`, a waiting job, for the job `moving`; may move others apart, which changes no order. */
-int kn_place_before(kn_db *db, const kn_job *target, const char *moving, int64_t *ret, kn_err *err);
+/* In front of `target`, a waiting job; may move others apart, which changes no order. */
+int kn_place_before(kn_db *db, const kn_job *target, int64_t *ret, kn_err *err);
 int kn_line_length(kn_db *db, int64_t *ret, kn_err *err);
 int kn_line_first(kn_db *db, kn_job *ret, kn_err *err); /* KN_ENOTFOUND: none waits */
 

@@ -17,18 +17,15 @@ int kn_place_end(kn_db *db, int64_t *ret, kn_err *err)
 }
 
 /* The place next before that of `target`, a step before it if there is none. */
-static int place_ahead(kn_db *db, const kn_job *target, int64_t place, const char *moving, int64_t *ret,
-                       kn_err *err)
+static int place_ahead(kn_db *db, const kn_job *target, int64_t place, int64_t *ret, kn_err *err)
 {
     kn_stmt st;
     kn_stmt_init(&st, db,
-                 "SELECT place FROM jobs WHERE " KN_SQL_IS_LIVE
-                 " AND priority = ? AND (place, id) < (?, ?) AND id <> ? "
+                 "SELECT place FROM jobs WHERE " KN_SQL_IS_LIVE " AND priority = ? AND (place, id) < (?, ?) "
                  "ORDER BY place DESC, id DESC LIMIT 1");
     kn_stmt_int(&st, target->priority);
     kn_stmt_int(&st, place);
     kn_stmt_text(&st, target->id);
-    kn_stmt_text(&st, moving);
     return kn_stmt_run_int(&st, place - 2 * PLACE_STEP, ret, err);
 }
 
@@ -52,16 +49,16 @@ static int place_of(kn_db *db, const char *id, int64_t *ret, kn_err *err)
     return kn_stmt_run_int(&st, 0, ret, err);
 }
 
-int kn_place_before(kn_db *db, const kn_job *target, const char *moving, int64_t *ret, kn_err *err)
+int kn_place_before(kn_db *db, const kn_job *target, int64_t *ret, kn_err *err)
 {
     int64_t place = target->place, ahead;
-    int rc = place_ahead(db, target, place, moving, &ahead, err);
+    int rc = place_ahead(db, target, place, &ahead, err);
     if (!rc && place - ahead < 2) {
         rc = move_apart(db, target->priority, err);
         if (!rc)
             rc = place_of(db, target->id, &place, err);
         if (!rc)
-            rc = place_ahead(db, target, place, moving, &ahead, err);
+            rc = place_ahead(db, target, place, &ahead, err);
     }
     if (!rc)
         *ret = ahead + (place - ahead) / 2;

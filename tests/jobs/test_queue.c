@@ -1,5 +1,5 @@
 /* What the queue lets happen to a job, what it refuses, and what is left of it after the process has gone. */
-#include "base/limits.h"
+#include "jobs/queue_internal.h"
 #include "queue_fixture.h"
 
 /* ---- every call in every state ---- */
@@ -412,6 +412,24 @@ static void test_values(void **state)
     json_decref(object);
 }
 
+/* A value that cannot be read is found on opening, not when its job is due and in the way of all others. */
+static void test_a_damaged_value(void **state)
+{
+    fixture *f = *state;
+    char id[KN_JOB_ID_BYTES];
+    kn_err why = {0};
+    kn_db *db;
+    submit(f->q, "a cat", 0, id);
+    kn_queue_close(f->q);
+    f->q = NULL;
+    must(kn_db_open(f->path, &kn_queue_schema, &db, err));
+    must(kn_db_exec(db, "PRAGMA ignore_check_constraints=ON; UPDATE jobs SET request = '{\"a'", err));
+    kn_db_close(db);
+    assert_int_equal(kn_queue_open(f->path, NULL, &f->q, &why), KN_EFORMAT);
+    assert_non_null(strstr(why.msg, "is damaged"));
+    assert_null(f->q);
+}
+
 static void test_one_process(void **state)
 {
     fixture *f = *state;
@@ -434,6 +452,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_list, setup, teardown),
         cmocka_unit_test_setup_teardown(test_ids_that_are_none, setup, teardown),
         cmocka_unit_test_setup_teardown(test_values, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_damaged_value, setup, teardown),
         cmocka_unit_test_setup_teardown(test_one_process, setup, teardown),
     };
     return cmocka_run_group_tests_name("jobs/queue", tests, NULL, NULL);
