@@ -13,7 +13,7 @@ static const char *const names[] = {
 
 const char *kn_job_state_name(kn_job_state s)
 {
-    KN_ASSERT(s >= 0 && s < KN_JOB_STATE_COUNT);
+    KN_ASSERT((unsigned)s < KN_JOB_STATE_COUNT);
     return names[s];
 }
 
