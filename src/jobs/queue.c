@@ -122,7 +122,8 @@ void kn_queue_configure(kn_queue *q, const kn_queue_opts *opts)
 
 static int recover_job(kn_queue *q, kn_job *j, kn_err *err)
 {
-    int rc = kn_job_interrupt(q, j, &(kn_interruption){"Kinora ended while the job ran", true}, err);
+    /* not the job's doing: it ran in a process of its own */
+    int rc = kn_job_interrupt(q, j, &(kn_interruption){"Kinora ended while the job ran", false}, err);
     if (!rc)
         rc = kn_job_store(q->db, j, err);
     if (!rc)

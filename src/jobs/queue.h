@@ -20,7 +20,7 @@ typedef struct kn_queue_opts {
 } kn_queue_opts;
 
 /* Opens or makes the database, and puts jobs that were running when the last process ended back in line (an event
- * "interrupted" says so; their attempt counts). KN_EBUSY: another process has it open. */
+ * "interrupted" says so; the attempt does not count: it ran in a process of its own, and is not to blame). KN_EBUSY: another process has it open. */
 int kn_queue_open(const char *path, const kn_queue_opts *opts, kn_queue **ret, kn_err *err);
 void kn_queue_close(kn_queue *q);
 /* New limits, from settings. */

@@ -1,10 +1,9 @@
 /* The queue's tables. A step that was released is never changed: a new one is added. */
 #include "jobs/queue_internal.h"
 
-/* Checks of values are for the check of the file on opening: a damaged value is found there, not when its job is due. */
-#define IS_JSON(column)         "CHECK (json_valid(" column "))"
-#define IS_JSON_OR_NULL(column) "CHECK (" column " IS NULL OR json_valid(" column "))"
-
+/* Checks of values are for the check of the file on opening: a damaged value is found there, not when its job is due. The
+ * large columns come last: a scan does not read them. An event's number never comes again. jobs.search is the prompt, folded. */
+/* clang-format off */
 static const char version_1[] =
     "CREATE TABLE jobs ("
     " id TEXT NOT NULL PRIMARY KEY,"
@@ -21,33 +20,25 @@ static const char version_1[] =
     " error TEXT,"
     " output TEXT,"
     " thumbnail TEXT,"
-    " search TEXT NOT NULL," /* the prompt, folded */
-    " request TEXT NOT NULL " IS_JSON(
-        "request") "," /* the large ones last: a scan does not read them */
-                   " labels TEXT " IS_JSON_OR_NULL(
-                       "labels") ","
-                                 " plan TEXT " IS_JSON_OR_NULL(
-                                     "plan") ","
-                                             " result TEXT " IS_JSON_OR_NULL(
-                                                 "result") ") STRICT;"
-                                                           "CREATE INDEX jobs_line ON jobs "
-                                                           "(priority DESC, place, id) "
-                                                           "WHERE " KN_SQL_IS_LIVE ";"
-                                                           "CREATE INDEX jobs_place ON jobs "
-                                                           "(place);"
-                                                           "CREATE INDEX jobs_state ON jobs "
-                                                           "(state, id);"
-                                                           "CREATE TABLE events ("
-                                                           " id INTEGER PRIMARY KEY "
-                                                           "AUTOINCREMENT," /* a number never comes again */
-                                                           " job_id TEXT NOT NULL,"
-                                                           " what TEXT NOT NULL"
-                                                           ") STRICT;"
-                                                           "CREATE TABLE vals ("
-                                                           " name TEXT NOT NULL PRIMARY KEY,"
-                                                           " value TEXT NOT NULL " IS_JSON(
-                                                               "value") ") STRICT, WITHOUT "
-                                                                        "ROWID;";
+    " search TEXT NOT NULL,"
+    " request TEXT NOT NULL CHECK (json_valid(request)),"
+    " labels TEXT CHECK (labels IS NULL OR json_valid(labels)),"
+    " plan TEXT CHECK (plan IS NULL OR json_valid(plan)),"
+    " result TEXT CHECK (result IS NULL OR json_valid(result))"
+    ") STRICT;"
+    "CREATE INDEX jobs_line ON jobs (priority DESC, place, id) WHERE " KN_SQL_IS_LIVE ";"
+    "CREATE INDEX jobs_place ON jobs (place);"
+    "CREATE INDEX jobs_state ON jobs (state, id);"
+    "CREATE TABLE events ("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " job_id TEXT NOT NULL,"
+    " what TEXT NOT NULL"
+    ") STRICT;"
+    "CREATE TABLE vals ("
+    " name TEXT NOT NULL PRIMARY KEY,"
+    " value TEXT NOT NULL CHECK (json_valid(value))"
+    ") STRICT, WITHOUT ROWID;";
+/* clang-format on */
 
 static const char *const steps[] = {version_1};
 

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -214,6 +215,16 @@ static void work(worker *w)
     pthread_mutex_unlock(&w->lock);
 }
 
+/* Where memory runs out the system is to end a worker, whose job goes on later, and not the server. */
+static void be_the_first_to_go(void)
+{
+    FILE *f = fopen("/proc/self/oom_score_adj", "we");
+    if (f) {
+        fputs("500", f);
+        fclose(f);
+    }
+}
+
 int kn_worker_main(int fd, kn_err *err)
 {
     worker w = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
@@ -224,6 +235,7 @@ int kn_worker_main(int fd, kn_err *err)
     sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
     sigaction(SIGXFSZ, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    be_the_first_to_go();
     int rc = kn_cpu_device_open(&(kn_cpu_options){0}, &dev, err);
     if (rc)
         return rc;

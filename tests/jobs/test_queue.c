@@ -310,7 +310,7 @@ static void test_after_the_process_died(void **state)
     assert_int_equal(state_of(f->q, paused), KN_JOB_PAUSED);
     must(kn_queue_get(f->q, running, &job, err));
     assert_int_equal(job.state, KN_JOB_INTERRUPTED);
-    assert_int_equal(job.n_lost, 1);
+    assert_int_equal(job.n_lost, 0); /* not the job's doing */
     assert_non_null(strstr(job.error, "Kinora ended while the job ran"));
     kn_job_done(&job);
     assert_int_equal(kn_queue_last_event(f->q), last_event + 3);
@@ -320,7 +320,7 @@ static void test_after_the_process_died(void **state)
     reopen(f);
     claim(f->q, running);
     reopen(f);
-    assert_int_equal(state_of(f->q, running), KN_JOB_FAILED);
+    assert_int_equal(state_of(f->q, running), KN_JOB_INTERRUPTED); /* however often */
     reopen(f);
     assert_int_equal(kn_queue_last_event(f->q), last_event + 7);
 }
