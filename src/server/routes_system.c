@@ -107,6 +107,27 @@ static int put_settings(void *ud, const kn_http_request *rq, kn_reply *reply, kn
     return kn_reply_json(reply, 200, o, err);
 }
 
+/* {"dry_run": true} only tells. */
+static int post_cleanup(void *ud, const kn_http_request *rq, kn_reply *reply, kn_err *err)
+{
+    kn_studio *s = ud;
+    kn_cleanup c = {0};
+    const json_t *dry = json_object_get(kn_http_json(rq), "dry_run");
+    json_t *settings = NULL;
+    if (json_object_size(kn_http_json(rq)) > (dry ? 1u : 0u) || (dry && !json_is_boolean(dry)))
+        return kn_fail(err, KN_EINVAL, "dry_run: expected true or false, and nothing else");
+    int rc = kn_settings_load(s->queue, &settings, err);
+    kn_retention limits = kn_housekeeping_limits(settings);
+    json_decref(settings);
+    if (!rc)
+        rc = kn_cleanup_run(s->queue, &limits, json_is_true(dry), &c, err);
+    if (rc)
+        return rc;
+    json_t *o = kn_cleanup_to_json(&c);
+    kn_cleanup_done(&c);
+    return kn_reply_json(reply, 200, o, err);
+}
+
 /* ---- the machine ---- */
 
 static int get_system(void *ud, const kn_http_request *rq, kn_reply *reply, kn_err *err)
@@ -180,6 +201,9 @@ const kn_route kn_routes_system[] = {
     {"POST", "/api/v1/plan", KN_BODY_JSON, post_plan, "what a request would cost; nothing is run"},
     {"GET", "/api/v1/settings", KN_BODY_NONE, get_settings, "all settings with their table"},
     {"PUT", "/api/v1/settings", KN_BODY_JSON, put_settings, "change settings"},
+    {"POST", "/api/v1/cleanup", KN_BODY_JSON, post_cleanup,
+     "remove old jobs, as the settings say; or only tell"},
+    {"POST", "/api/cleanup", KN_BODY_JSON, post_cleanup, "the same (VideoGen)"},
     {"GET", "/api/v1/system", KN_BODY_NONE, get_system, "version, machine, folders, workers"},
     {"GET", "/api/v1/events", KN_BODY_NONE, get_events, "server-sent events"},
     {"GET", "/ws/progress", KN_BODY_NONE, get_ws_progress, "the same events over a WebSocket"},

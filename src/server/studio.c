@@ -182,6 +182,8 @@ int kn_studio_open(const kn_studio_opts *opts, kn_studio **ret, kn_err *err)
         rc = kn_supervisor_start(&so, &s->places, s->queue, &s->supervisor, err);
     }
     if (!rc)
+        rc = kn_housekeeping_start(&s->places, s->queue, on_log, s, &s->housekeeping, err);
+    if (!rc)
         rc = open_http(s, err);
     if (rc)
         kn_studio_close(s);
@@ -200,6 +202,7 @@ void kn_studio_close(kn_studio *s)
     if (!s)
         return;
     kn_http_stop(s->http);
+    kn_housekeeping_stop(s->housekeeping);
     kn_supervisor_stop(s->supervisor);
     kn_resources_stop(s->resources);
     kn_queue_close(s->queue);

@@ -6,6 +6,7 @@
 
 #include "engine/estimate.h"
 #include "jobs/supervisor.h"
+#include "server/housekeeping.h"
 #include "server/http.h"
 #include "server/logs.h"
 #include "server/resources.h"
@@ -31,6 +32,7 @@ typedef struct kn_studio {
     kn_feed *progress, *resource_feed;
     kn_resources *resources;
     kn_logs *logs;
+    kn_housekeeping *housekeeping;
     kn_route_table tables[KN_STUDIO_TABLES];
     kn_http *http;
     int lock_fd; /* of the data folder: one server at a time, and none while workers of the last one live */
