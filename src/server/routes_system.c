@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/enhance.h"
 #include "engine/hardware.h"
 #include "models/catalog.h"
 #include "server/settings.h"
@@ -79,6 +80,47 @@ static int post_plan(void *ud, const kn_http_request *rq, kn_reply *reply, kn_er
     json_decref(request);
     json_decref(given);
     return rc ? rc : kn_reply_json(reply, 200, plan, err);
+}
+
+/* ---- prompts ---- */
+
+static int parse_styles(const json_t *list, unsigned *ret, kn_err *err)
+{
+    size_t i;
+    json_t *v;
+    unsigned style;
+    *ret = 0;
+    if (list && !json_is_array(list))
+        return kn_fail(err, KN_EINVAL, "styles: expected a list");
+    json_array_foreach((json_t *)(uintptr_t)list, i, v)
+    {
+        int rc = kn_enhance_style_parse(json_is_string(v) ? json_string_value(v) : "", &style, err);
+        if (rc)
+            return rc;
+        *ret |= style;
+    }
+    return 0;
+}
+
+static int post_enhance(void *ud, const kn_http_request *rq, kn_reply *reply, kn_err *err)
+{
+    const json_t *body = kn_http_json(rq), *prompt = json_object_get(body, "prompt"),
+                 *list = json_object_get(body, "styles");
+    kn_enhanced e = {0};
+    unsigned styles;
+    (void)ud;
+    if (!json_is_string(prompt) || json_object_size(body) > (list ? 2u : 1u)) {
+        kn_reply_param(reply, "prompt");
+        return kn_fail(err, KN_EINVAL, "prompt: expected text, and beside it styles only");
+    }
+    int rc = parse_styles(list, &styles, err);
+    if (!rc)
+        rc = kn_enhance(json_string_value(prompt), styles, &e, err);
+    if (rc)
+        return rc;
+    json_t *o = kn_enhanced_to_json(&e);
+    kn_enhanced_done(&e);
+    return kn_reply_json(reply, 200, o, err);
 }
 
 /* ---- settings ---- */
@@ -199,6 +241,8 @@ const kn_route kn_routes_system[] = {
     {"GET", "/api/health", KN_BODY_NONE, get_health, "whether the server is there; needs no token"},
     {"GET", "/api/v1/models", KN_BODY_NONE, get_models, "the models there are, with their parameters"},
     {"POST", "/api/v1/plan", KN_BODY_JSON, post_plan, "what a request would cost; nothing is run"},
+    {"POST", "/api/v1/prompt/enhance", KN_BODY_JSON, post_enhance,
+     "terms that models answer to, added by rule"},
     {"GET", "/api/v1/settings", KN_BODY_NONE, get_settings, "all settings with their table"},
     {"PUT", "/api/v1/settings", KN_BODY_JSON, put_settings, "change settings"},
     {"POST", "/api/v1/cleanup", KN_BODY_JSON, post_cleanup,
