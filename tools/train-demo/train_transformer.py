@@ -19,8 +19,8 @@ from muon import Muon
 from text import Umt5, batch_ids, context
 from transformer import WanTransformer
 
-STEPS, BATCH, PEAK_LR, SHIFT, DROP = 30800, 32, 2e-3, 2.5, 0.1
-IMAGES, TWO_OBJECTS = 8, 4  # clips of a batch with a given first frame; how often one of two objects is drawn, to one of one
+STEPS, BATCH, PEAK_LR, SHIFT, DROP = 39000, 32, 2e-3, 2.5, 0.1
+IMAGES, TWO_OBJECTS = 4, 8  # clips of a batch with a given first frame; how often one of two objects is drawn, to one of one
 LATENTS, TEXT_ROWS = (16, 5, 12, 12), 32
 CONFIG = dict(num_attention_heads=6, attention_head_dim=32, in_channels=16, out_channels=16, text_dim=128, freq_dim=128,
               ffn_dim=640, num_layers=6, cross_attn_norm=True, eps=1e-6, image_dim=None, added_kv_proj_dim=None,
