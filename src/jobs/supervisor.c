@@ -35,7 +35,7 @@ int kn_supervisor_start(const kn_supervisor_opts *opts, const kn_places *places,
     kn_supervisor *s = kn_calloc(1, sizeof *s);
     if (!s)
         return kn_fail(err, KN_ENOMEM, "no memory for the supervisor");
-    s->shared = (kn_slot_shared){.opts = *opts, .places = places, .queue = queue};
+    s->shared = (kn_slot_shared){.opts = *opts, .places = places, .queue = queue, .held = opts->is_held};
     s->shared.opts.program = kn_strdup(opts->program);
     int rc = s->shared.opts.program ? kn_queue_listen(queue, on_queue, s, err)
                                     : kn_fail(err, KN_ENOMEM, "no memory for the supervisor");

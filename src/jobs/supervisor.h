@@ -13,6 +13,7 @@ typedef struct kn_supervisor kn_supervisor;
 typedef struct kn_supervisor_opts {
     const char *program; /* Kinora itself, whose `worker` is run */
     int n_workers;       /* 1..KN_LIMIT_WORKERS */
+    bool is_held;        /* as after kn_supervisor_hold */
     /* What a running job says: its progress ({"phase", "text", "done", "total", "elapsed_s", "unit_s", "eta_s"}), borrowed.
      * From the supervisor's threads. */
     void (*progress)(void *ud, const char *job_id, const json_t *progress);

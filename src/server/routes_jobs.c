@@ -247,16 +247,14 @@ static int get_queue(void *ud, const kn_http_request *rq, kn_reply *reply, kn_er
 
 static int hold_queue(void *ud, const kn_http_request *rq, kn_reply *reply, kn_err *err)
 {
-    kn_studio *s = ud;
-    kn_supervisor_hold(s->supervisor, true);
-    return get_queue(ud, rq, reply, err);
+    int rc = kn_studio_hold(ud, true, err);
+    return rc ? rc : get_queue(ud, rq, reply, err);
 }
 
 static int release_queue(void *ud, const kn_http_request *rq, kn_reply *reply, kn_err *err)
 {
-    kn_studio *s = ud;
-    kn_supervisor_hold(s->supervisor, false);
-    return get_queue(ud, rq, reply, err);
+    int rc = kn_studio_hold(ud, false, err);
+    return rc ? rc : get_queue(ud, rq, reply, err);
 }
 
 const kn_route kn_routes_jobs[] = {

@@ -13,6 +13,9 @@
 #include "jobs/job_json.h"
 #include "server/settings.h"
 
+/* The name of the value in the database. */
+static const char HELD[] = "queue_held";
+
 /* ---- from the queue and the workers to those who listen ---- */
 
 static char *event_to_text(const kn_queue_event *e)
@@ -156,6 +159,24 @@ static int open_http(kn_studio *s, kn_err *err)
     return kn_http_start(&opts, s->tables, KN_STUDIO_TABLES, &s->http, err);
 }
 
+int kn_studio_hold(kn_studio *s, bool hold, kn_err *err)
+{
+    json_t *v = json_boolean(hold);
+    int rc = kn_queue_value_put(s->queue, HELD, v, err);
+    json_decref(v);
+    if (!rc)
+        kn_supervisor_hold(s->supervisor, hold);
+    return rc;
+}
+
+static bool was_held(kn_studio *s)
+{
+    json_t *v = NULL;
+    bool held = kn_queue_value_get(s->queue, HELD, &v, NULL) == 0 && json_is_true(v);
+    json_decref(v);
+    return held;
+}
+
 int kn_studio_open(const kn_studio_opts *opts, kn_studio **ret, kn_err *err)
 {
     kn_studio *s = kn_calloc(1, sizeof *s);
@@ -176,6 +197,7 @@ int kn_studio_open(const kn_studio_opts *opts, kn_studio **ret, kn_err *err)
     if (!rc) {
         kn_supervisor_opts so = {.program = opts->program,
                                  .n_workers = (int)s->n_workers,
+                                 .is_held = was_held(s),
                                  .progress = on_progress,
                                  .log = on_log,
                                  .ud = s};

@@ -71,6 +71,8 @@ typedef struct kn_upload {
 int kn_studio_keep_upload(kn_studio *s, const char *path, kn_upload *ret, kn_err *err);
 /* "video/mp4", by the ending of a name. */
 const char *kn_media_type(const char *path);
+/* No job is begun while the queue is held, also after a restart. */
+int kn_studio_hold(kn_studio *s, bool hold, kn_err *err);
 /* What takes effect at once. */
 void kn_studio_apply_settings(kn_studio *s, const json_t *settings);
 /* Says in the reply which parameter an error begins with, if it does; returns the error's code. */
