@@ -43,6 +43,11 @@ clang_file() { # a file that clang itself finds: it prints a path, or the bare n
     command -v clang >/dev/null && [ -e "$(clang --print-file-name="$1")" ]
 }
 
+group_web() { # the page; the packages it is made of come with npm (tools/build-web.sh)
+    need nodejs command -v node
+    need npm command -v npm
+}
+
 group_build() {
     need gcc command -v cc
     need libc6-dev header stdlib.h
@@ -51,6 +56,7 @@ group_build() {
     need pkg-config command -v pkg-config
     need libdnnl-dev header dnnl.h
     need libwslay-dev header wslay/wslay.h
+    group_web
     pc libjansson-dev jansson libutf8proc-dev libutf8proc libavformat-dev libavformat libavcodec-dev libavcodec \
         libswscale-dev libswscale libavutil-dev libavutil libsqlite3-dev sqlite3 \
         libmicrohttpd-dev libmicrohttpd

@@ -1,0 +1,70 @@
+/* The right field for a parameter, by its type. */
+import { duration, number } from '../format';
+import { numberOf, setValue } from '../state/draft';
+import type { Param } from '../types';
+import { IconButton } from '../ui/button';
+import { Field } from './field';
+import { MEDIA } from './groups';
+import { ChoiceInput, NumberInput, ProseInput, SegmentInput, TextInput } from './inputs';
+import { LorasField } from './loras';
+import { MediaField } from './media';
+
+/* A seed that is easy to read and to say. */
+function throwDice(): string {
+    return String(crypto.getRandomValues(new Uint32Array(1))[0]! % 1000000);
+}
+
+function SeedField({ param }: { param: Param }) {
+    return (
+        <Field param={param}>
+            <div class="with-button">
+                <NumberInput param={param} />
+                <IconButton icon="dice" label="Throw a seed" onClick={() => setValue(param.name, throwDice())} />
+            </div>
+        </Field>
+    );
+}
+
+function clipLength() {
+    const frames = numberOf('frames');
+    const fps = numberOf('fps');
+    return frames && fps ? duration(frames / fps) : null;
+}
+
+export function ParamField({ param }: { param: Param }) {
+    if (MEDIA.includes(param.name))
+        return <MediaField param={param} />;
+    if (param.type === 'loras')
+        return <LorasField param={param} />;
+    if (param.name === 'seed')
+        return <SeedField param={param} />;
+    if (param.name === 'prompt')
+        return (
+            <Field param={param} wide>
+                <ProseInput param={param} rows={4} hint="Describe what the video shows: who or what, how it moves, where, in which light" />
+            </Field>
+        );
+    if (param.name === 'negative_prompt')
+        return <Field param={param} wide><ProseInput param={param} rows={2} hint="What it must not show" /></Field>;
+    if (param.name === 'speed')
+        return <Field param={param} wide><SegmentInput param={param} /></Field>;
+    if (param.name === 'frames')
+        return <Field param={param} aside={clipLength()}><NumberInput param={param} /></Field>;
+    switch (param.type) {
+        case 'choice':
+            return <Field param={param}><ChoiceInput param={param} /></Field>;
+        case 'int':
+        case 'real':
+        case 'bytes':
+        case 'reals':
+            return <Field param={param} aside={unit(param)}><NumberInput param={param} /></Field>;
+        default:
+            return <Field param={param} wide><TextInput param={param} /></Field>;
+    }
+}
+
+/* Ranges that a person would want to know before trying. */
+function unit(p: Param): string | null {
+    const isTelling = p.type !== 'bytes' && p.min !== null && p.max !== null && p.max <= 1000;
+    return isTelling ? `${number(p.min!)}–${number(p.max!)}` : null;
+}

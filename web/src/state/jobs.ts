@@ -1,0 +1,193 @@
+/* The jobs this page knows: one signal a job, and lists of ids.  Lists come from the server, events keep them current. */
+import { batch, signal, type Signal } from '@preact/signals';
+import { get } from '../api';
+import type { Job, JobsReply, QueueReply, StudioEvent } from '../types';
+import { isActive, isWaiting, promptOf } from './job_kind';
+import { complain } from './messages';
+
+const PAGE = 48;
+const known = new Map<string, Signal<Job>>();
+/* When the last event about a job came: an answer that was asked for earlier is older than that. */
+const told = new Map<string, number>();
+let now = 0;
+
+export const queueIds = signal<readonly string[]>([]); /* those that run, then those that wait */
+export const pausedIds = signal<readonly string[]>([]);
+export const stoppedIds = signal<readonly string[]>([]); /* failed, cancelled */
+export const outputIds = signal<readonly string[]>([]);
+export const outputsHaveMore = signal(false);
+export const outputsText = signal('');
+export const isOutputsLoading = signal(true);
+export const recentIds = signal<readonly string[]>([]); /* the newest completed, whatever is searched */
+export const counts = signal<QueueReply['counts']>({});
+export const isHeld = signal(false);
+export const isLoaded = signal(false);
+
+/* Changes when a job becomes known or is forgotten. */
+const arrivals = signal(0);
+
+export function jobOf(id: string | null): Signal<Job> | undefined {
+    void arrivals.value;
+    return id === null ? undefined : known.get(id);
+}
+
+function put(job: Job, asked: number): void {
+    if ((told.get(job.id) ?? 0) > asked)
+        return;
+    const old = known.get(job.id);
+    if (old)
+        old.value = job;
+    else {
+        known.set(job.id, signal(job));
+        arrivals.value = arrivals.peek() + 1;
+    }
+}
+
+function putAll(jobs: Job[], asked: number): string[] {
+    batch(() => jobs.forEach((job) => put(job, asked)));
+    return jobs.map((j) => j.id);
+}
+
+const stateOf = (id: string) => known.get(id)?.value.state;
+
+/* ---- from the server ---- */
+
+export async function loadQueue(): Promise<void> {
+    const asked = now;
+    const reply = await get<QueueReply>('/api/v1/queue');
+    const ids = putAll(reply.jobs, asked);
+    queueIds.value = ids.filter((id) => isActive(stateOf(id)!) || isWaiting(stateOf(id)!));
+    counts.value = reply.counts;
+    isHeld.value = reply.paused;
+    isLoaded.value = true;
+}
+
+async function loadList(states: string, limit: number): Promise<string[]> {
+    const asked = now;
+    const reply = await get<JobsReply>(`/api/v1/jobs?state=${states}&limit=${limit}`);
+    return putAll(reply.jobs, asked).filter((id) => states.split(',').includes(stateOf(id)!));
+}
+
+let search = new AbortController();
+
+/* The first page of what the search finds, or the next one. */
+export async function loadOutputs(isNext: boolean): Promise<void> {
+    search.abort();
+    const mine = (search = new AbortController());
+    const asked = now;
+    const last = outputIds.value.at(-1);
+    const query = new URLSearchParams({ state: 'completed', limit: String(PAGE) });
+    if (outputsText.value.trim())
+        query.set('text', outputsText.value.trim());
+    if (isNext && last)
+        query.set('before', last);
+    isOutputsLoading.value = true;
+    try {
+        const reply = await get<JobsReply>(`/api/v1/jobs?${query}`, mine.signal);
+        const ids = putAll(reply.jobs, asked);
+        outputIds.value = isNext ? [...new Set([...outputIds.value, ...ids])] : ids;
+        outputsHaveMore.value = reply.has_more;
+    } finally {
+        if (mine === search)
+            isOutputsLoading.value = false;
+    }
+}
+
+export async function loadAll(): Promise<void> {
+    const [, paused, stopped, recent] = await Promise.all([
+        loadQueue(), loadList('paused', 100), loadList('failed,cancelled', 50), loadList('completed', 12),
+        loadOutputs(false),
+    ]);
+    pausedIds.value = paused;
+    stoppedIds.value = stopped;
+    recentIds.value = recent;
+}
+
+/* A job that is wanted but in no list, as after a reload. */
+export async function loadJob(id: string): Promise<Job> {
+    const asked = now;
+    const job = await get<Job>(`/api/v1/jobs/${id}`);
+    put(job, asked);
+    return job;
+}
+
+let timer = 0;
+
+/* Places in the line are the server's business: after a change it is asked, once for many changes. */
+export function reloadQueueSoon(): void {
+    if (!timer)
+        timer = window.setTimeout(() => {
+            timer = 0;
+            loadQueue().catch(complain);
+        }, 150);
+}
+
+/* ---- from events ---- */
+
+/* Newest first: ids sort by time of creation. */
+function insert(list: Signal<readonly string[]>, id: string, belongs: boolean): void {
+    const rest = list.value.filter((i) => i !== id);
+    if (belongs) {
+        const at = rest.findIndex((i) => i < id);
+        rest.splice(at < 0 ? rest.length : at, 0, id);
+    }
+    if (rest.length !== list.value.length || belongs)
+        list.value = rest;
+}
+
+function isFound(job: Job): boolean {
+    const last = outputIds.value.at(-1);
+    const text = outputsText.value.trim().toLowerCase();
+    return promptOf(job).toLowerCase().includes(text) && !(outputsHaveMore.value && last && job.id < last);
+}
+
+function place(job: Job): void {
+    const isDone = job.state === 'completed';
+    const inQueue = isActive(job.state) || isWaiting(job.state);
+    insert(pausedIds, job.id, job.state === 'paused');
+    insert(stoppedIds, job.id, job.state === 'failed' || job.state === 'cancelled');
+    insert(outputIds, job.id, isDone && isFound(job));
+    insert(recentIds, job.id, isDone);
+    if (!inQueue)
+        queueIds.value = queueIds.value.filter((id) => id !== job.id);
+    else if (!queueIds.value.includes(job.id))
+        queueIds.value = [...queueIds.value, job.id];
+}
+
+export function forget(id: string): void {
+    for (const list of [queueIds, pausedIds, stoppedIds, outputIds, recentIds])
+        if (list.value.includes(id))
+            list.value = list.value.filter((i) => i !== id);
+    known.delete(id);
+    told.delete(id);
+    arrivals.value = arrivals.peek() + 1;
+}
+
+/* A job as an event or an action's answer gives it. */
+export function accept(job: Job): Job {
+    const old = stateOf(job.id);
+    told.set(job.id, ++now);
+    put(job, now);
+    place(job);
+    /* From one phase to the next nothing moves in the line. */
+    if (!(old && isActive(old) && isActive(job.state)))
+        reloadQueueSoon();
+    return job;
+}
+
+export function onEvent(e: StudioEvent): void {
+    if (e.type === 'job') {
+        const old = known.get(e.job.id)?.value;
+        /* A change of state comes without the progress that was told a moment ago. */
+        accept(!e.job.progress && old && isActive(e.job.state) ? { ...e.job, progress: old.progress } : e.job);
+    } else if (e.type === 'progress') {
+        const job = known.get(e.job_id);
+        if (job && isActive(job.value.state)) {
+            told.set(e.job_id, ++now);
+            job.value = { ...job.value, progress: e.progress };
+        }
+    } else if (e.type === 'removed') {
+        forget(e.job_id);
+        reloadQueueSoon();
+    }
+}

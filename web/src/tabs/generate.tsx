@@ -1,0 +1,60 @@
+import { Form } from '../form/form';
+import { promptOf, share, stateText, isActive } from '../state/job_kind';
+import { jobOf, queueIds, recentIds } from '../state/jobs';
+import { models, usableModels } from '../state/models';
+import { go } from '../router';
+import { stageId } from '../state/stage';
+import { Button } from '../ui/button';
+import { Empty } from '../ui/empty';
+import { Stage } from './stage';
+
+const MOST = 12;
+
+function ReelItem({ id }: { id: string }) {
+    const job = jobOf(id)?.value;
+    if (!job)
+        return null;
+    const done = share(job);
+    return (
+        <button type="button" class="reel-item" aria-pressed={id === stageId.value} title={promptOf(job)}
+            aria-label={`${stateText(job)}: ${promptOf(job)}`} onClick={() => (stageId.value = id)}>
+            {job.thumbnail_url ? <img src={job.thumbnail_url} alt="" loading="lazy" />
+                : <span class={isActive(job.state) ? 'reel-blank active' : 'reel-blank'}>
+                    {isActive(job.state) ? (done === null ? '…' : `${Math.round(done * 100)} %`) : 'waits'}
+                </span>}
+        </button>
+    );
+}
+
+/* What runs, what waits, what was finished last: one click brings it on the stage. */
+function Reel() {
+    const waiting = queueIds.value.slice(0, MOST).reverse();
+    const ids = [...waiting, ...recentIds.value].slice(0, MOST);
+    if (ids.length === 0)
+        return null;
+    return (
+        <nav class="reel" aria-label="Recent videos">
+            {ids.map((id) => <ReelItem key={id} id={id} />)}
+            {queueIds.value.length > MOST && <Button kind="quiet" onClick={() => go('queue')}>All in the queue</Button>}
+        </nav>
+    );
+}
+
+export function Generate() {
+    if (models.value !== null && usableModels.value.length === 0)
+        return (
+            <Empty icon="models" title="No model to generate with">
+                <p>Put a model in the folder of models. The tab Models says which one that is.</p>
+                <Button onClick={() => go('models')}>Show models</Button>
+            </Empty>
+        );
+    return (
+        <div class="generate">
+            <Form />
+            <div class="stage-column">
+                <Stage />
+                <Reel />
+            </div>
+        </div>
+    );
+}
