@@ -74,6 +74,27 @@
 #define KN_LIMIT_BODY_BYTES (1u << 20)
 /* An uploaded picture or clip: 50 MB are common from cameras. */
 #define KN_LIMIT_UPLOAD_BYTES (512ull << 20)
+/* A URL: browsers and proxies agree on about 8 KB. */
+#define KN_LIMIT_URL_BYTES (8u << 10)
+/* The headers of a request: cookies of every program on this host come along, whatever their port. */
+#define KN_LIMIT_HEADER_BYTES (32u << 10)
+/* Parameters of a query, segments of a path: no route has more than a dozen. */
+#define KN_LIMIT_QUERY_PARAMS  64
+#define KN_LIMIT_PATH_SEGMENTS 32
+/* Fields and files of a form: sixteen references and every parameter there is. */
+#define KN_LIMIT_FORM_PARTS 64
+/* The headers of one part of a form: a name, a file name of 255 characters, a type. */
+#define KN_LIMIT_PART_HEADER_BYTES (4u << 10)
+/* What a refused request may still send, so that its client comes to read why. */
+#define KN_LIMIT_DISCARD_BYTES (64ull << 20)
+/* Bytes a second below which a body that takes longer than the time-out is given up. */
+#define KN_LIMIT_BODY_RATE_BYTES 1024
+/* Browsers that are logged in: the one that was away longest goes. */
+#define KN_LIMIT_SESSIONS 256
+/* Headers a handler adds to its reply. */
+#define KN_LIMIT_REPLY_HEADERS 16
+/* A message from a client on a WebSocket: nothing is expected from it. */
+#define KN_LIMIT_SOCKET_MESSAGE_BYTES (4u << 10)
 /* Threads: above this the partition tables of the kernels would need heap memory. */
 #define KN_LIMIT_THREADS 256
 

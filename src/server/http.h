@@ -17,17 +17,19 @@ typedef int (*kn_handler)(void *ud, const kn_http_request *rq, kn_reply *reply, 
 
 typedef enum kn_body {
     KN_BODY_NONE, /* a body is refused */
-    KN_BODY_JSON, /* an object; absent: {} */
-    KN_BODY_FORM, /* multipart/form-data or application/json */
-    KN_BODY_RAW,  /* any bytes, into a file of the upload folder */
+    KN_BODY_JSON, /* application/json, an object; absent: {} */
+    KN_BODY_FORM, /* multipart/form-data, application/x-www-form-urlencoded or application/json */
+    KN_BODY_RAW,  /* any bytes, into a file of the upload folder; multipart/form-data is read as a form */
 } kn_body;
 
 typedef struct kn_route {
     const char *method;  /* "GET" (answers HEAD too), "POST", "PUT", "PATCH", "DELETE" */
-    const char *pattern; /* "/api/v1/jobs/{id}/video": {name} is one segment, {name*} the rest */
+    const char *pattern; /* "/api/v1/jobs/{id}/video": {name} is one segment, {name*} the rest, without "..";
+                          * where several patterns fit, words win over {name} and {name} over {name*} */
     kn_body body;
     kn_handler handler;
     const char *summary; /* for the API document */
+    bool is_open;        /* needs no token: what a browser loads to ask for it */
 } kn_route;
 
 typedef struct kn_http_opts {
@@ -35,16 +37,20 @@ typedef struct kn_http_opts {
     int port;         /* 0: the system chooses */
     const char *
         token; /* bearer token that every request must show (header, or the cookie that POST /login gives); NULL: none,
-                          allowed on loopback only (KN_EINVAL) */
+                          allowed on loopback only (KN_EINVAL); /api/health and open routes need none */
     const char *upload_dir; /* for bodies that are files; exists */
     const char *const *
-        hosts; /* more names the server goes by, beside its address and localhost; NULL-terminated; may be NULL */
+        hosts; /* more names the server goes by, beside its address and localhost: "studio.example" (its own port
+                * or none), "studio.example:8443"; NULL-terminated; may be NULL */
     int n_threads;                           /* 0: 4 */
+    int timeout_s;                           /* 0: 60; how long a client may say nothing, or take for its headers */
+    int ping_s;                              /* 0: 15; between the pings of a quiet stream */
     void (*log)(void *ud, const char *line); /* one line a request that failed; never a secret; may be NULL */
     void *log_ud;
 } kn_http_opts;
 
-/* Routes are tables that end with {0}; both they and `ud` are borrowed until stop. Listens when it returns. */
+/* Routes are tables that end with {0}; both they and `ud` are borrowed until stop. Listens when it returns.
+ * POST /login {"token"} (or a form) and POST /logout come with it.  A log line has method, path, status and message. */
 typedef struct kn_route_table {
     const kn_route *routes;
     void *ud;
@@ -83,7 +89,7 @@ int kn_reply_json(kn_reply *r, int status, json_t *take,
                   kn_err *err); /* consumes, also on failure; NULL is KN_ENOMEM */
 int kn_reply_bytes(kn_reply *r, int status, const char *type, const void *data, size_t size,
                    kn_err *err); /* copied */
-/* Bytes that live as long as the program; gzip: they are gzipped. etag may be NULL. */
+/* Bytes that live as long as the program; gzip: they are gzipped (406 for a client that refuses it). etag may be NULL. */
 int kn_reply_static(kn_reply *r, const char *type, const void *data, size_t size, bool gzip, const char *etag,
                     kn_err *err);
 /* A file, with Range, If-Range, ETag and If-None-Match. download_name: an attachment; NULL: shown in place. KN_ENOTFOUND. */
@@ -91,7 +97,8 @@ int kn_reply_file(kn_reply *r, const char *path, const char *type, const char *d
 int kn_reply_header(kn_reply *r, const char *name, const char *value, kn_err *err);
 /* Says which parameter an error is about: "param" of the error. */
 void kn_reply_param(kn_reply *r, const char *name);
-/* A stream of server-sent events from the feed; those after `last_id` come first (kn_feed's replay). */
+/* A stream of server-sent events from the feed; those after `last_id` come first (kn_feed's replay); below 0: none.
+ * "event:" is the message's "type". */
 int kn_reply_events(kn_reply *r, kn_feed *feed, int64_t last_id, kn_err *err);
 /* A WebSocket that pushes the feed's messages as text; `greeting` (may be NULL; consumed) is sent first. KN_EINVAL if the
  * request is no upgrade. */
