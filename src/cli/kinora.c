@@ -12,6 +12,7 @@ static const kn_command commands[] = {
     {"info", "show what a video file says of how it was made", kn_cmd_info},
     {"doctor", "show this machine: processor, libraries, encoders, advice", kn_cmd_doctor},
 
+    {"serve", "the studio: queue, HTTP API and page", kn_cmd_serve},
     {"bench", "measure the denoiser and the VAE at real sizes with random weights", kn_cmd_bench},
     {"worker", NULL, kn_cmd_worker},
     {NULL, NULL, NULL},

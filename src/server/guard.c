@@ -83,13 +83,15 @@ int kn_guard_init(kn_guard *g, const kn_http_opts *opts, kn_err *err)
     authority entry;
     if (strcasecmp(host, "localhost") != 0 && inet_pton(AF_INET, host, buf) != 1 &&
         inet_pton(AF_INET6, host, buf) != 1)
-        return kn_fail(err, KN_EINVAL, "host: \"%.64s\", expected an address such as 127.0.0.1, ::1 or 0.0.0.0",
-                       host);
+        return kn_fail(err, KN_EINVAL,
+                       "host: \"%.64s\", expected an address such as 127.0.0.1, ::1 or 0.0.0.0", host);
     if (opts->token && strlen(opts->token) < 8)
         return kn_fail(err, KN_EINVAL, "token: %zu characters, expected at least 8", strlen(opts->token));
     if (!opts->token && !is_loopback(host))
-        return kn_fail(err, KN_EINVAL,
-                       "host: others reach %s, so a token is needed; set one, or listen on 127.0.0.1", host);
+        return kn_fail(
+            err, KN_EINVAL,
+            "host: others reach %s, so a token is needed: put one into KINORA_TOKEN, or listen on 127.0.0.1",
+            host);
     for (const char *const *h = opts->hosts; h && *h; h++)
         if (!parse_authority(*h, &entry))
             return kn_fail(err, KN_EINVAL, "hosts: \"%.64s\", expected a name, or a name and a port", *h);
@@ -117,10 +119,11 @@ int kn_guard_check_host(const kn_guard *g, const char *host, kn_err *err)
     bool is_own = is_loopback(a.name) || strcasecmp(a.name, g->address) == 0;
     if (g->is_loopback ? is_own && (a.port < 0 || a.port == g->port) : is_own || is_address(&a))
         return 0;
-    return kn_fail(err, KN_EINVAL,
-                   "Host: \"%.64s\" is no name of this server, which listens on %s, port %d; if it is meant, start "
-                   "the server with that name among its names",
-                   host, g->address, g->port);
+    return kn_fail(
+        err, KN_EINVAL,
+        "Host: \"%.64s\" is no name of this server, which listens on %s, port %d; if it is meant, start "
+        "the server with that name among its names",
+        host, g->address, g->port);
 }
 
 int kn_guard_check_origin(const kn_guard *g, const char *origin, const char *host, kn_err *err)
@@ -134,9 +137,10 @@ int kn_guard_check_origin(const kn_guard *g, const char *origin, const char *hos
     /* A proxy may put its own Host in place of the name that the browser knows. */
     if (rest && parse_authority(rest, &a) && ((host && strcasecmp(rest, host) == 0) || is_listed(g, &a)))
         return 0;
-    return kn_fail(err, KN_EINVAL,
-                   "Origin: \"%.64s\" is another site than \"%.64s\"; pages of other sites may change nothing here",
-                   origin, host ? host : "");
+    return kn_fail(
+        err, KN_EINVAL,
+        "Origin: \"%.64s\" is another site than \"%.64s\"; pages of other sites may change nothing here",
+        origin, host ? host : "");
 }
 
 bool kn_guard_knows(kn_guard *g, const char *authorization, const char *session)

@@ -79,8 +79,8 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connectio
 }
 
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, const char *url,
-                                  const char *method, const char *version, const char *data, size_t *data_size,
-                                  void **context)
+                                  const char *method, const char *version, const char *data,
+                                  size_t *data_size, void **context)
 {
     kn_http_request *rq = *context;
     (void)url, (void)version;
@@ -146,10 +146,11 @@ static socklen_t make_address(const char *host, int port, struct sockaddr_storag
 
 static int fail_listen(int fd, const kn_http_opts *o, kn_err *err)
 {
-    int rc = errno == EADDRINUSE
-                 ? kn_fail(err, KN_EBUSY, "port %d of %s is in use; stop what uses it, or choose another port",
-                           o->port, o->host)
-                 : kn_fail(err, KN_EIO, "cannot listen on %s, port %d: %s", o->host, o->port, strerror(errno));
+    int rc =
+        errno == EADDRINUSE
+            ? kn_fail(err, KN_EBUSY, "port %d of %s is in use; stop what uses it, or choose another port",
+                      o->port, o->host)
+            : kn_fail(err, KN_EIO, "cannot listen on %s, port %d: %s", o->host, o->port, strerror(errno));
     if (fd >= 0)
         close(fd);
     return rc;
@@ -193,12 +194,13 @@ static struct MHD_Daemon *start_daemon(kn_http *h, int fd)
     struct MHD_OptionItem pool[] = {{MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)n_threads, NULL},
                                     {MHD_OPTION_END, 0, NULL}};
     return MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE, 0, NULL, NULL, on_request,
-        h, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)KN_LIMIT_CONNECTIONS,
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)h->opts.timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)CONNECTION_BYTES, MHD_OPTION_URI_LOG_CALLBACK, on_uri, h, MHD_OPTION_UNESCAPE_CALLBACK,
-        keep_escaped, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, h, MHD_OPTION_NOTIFY_CONNECTION,
-        on_connection, h, MHD_OPTION_ARRAY, n_threads > 1 ? pool : pool + 1, MHD_OPTION_END);
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE, 0, NULL, NULL,
+        on_request, h, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)KN_LIMIT_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)h->opts.timeout_s,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES, MHD_OPTION_URI_LOG_CALLBACK, on_uri, h,
+        MHD_OPTION_UNESCAPE_CALLBACK, keep_escaped, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, h,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, h, MHD_OPTION_ARRAY, n_threads > 1 ? pool : pool + 1,
+        MHD_OPTION_END);
 }
 
 static void set_defaults(kn_http_opts *o)

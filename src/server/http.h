@@ -42,9 +42,9 @@ typedef struct kn_http_opts {
     const char *const *
         hosts; /* more names the server goes by, beside its address and localhost: "studio.example" (its own port
                 * or none), "studio.example:8443"; NULL-terminated; may be NULL */
-    int n_threads;                           /* 0: 4 */
-    int timeout_s;                           /* 0: 60; how long a client may say nothing, or take for its headers */
-    int ping_s;                              /* 0: 15; between the pings of a quiet stream */
+    int n_threads; /* 0: 4 */
+    int timeout_s; /* 0: 60; how long a client may say nothing, or take for its headers */
+    int ping_s;    /* 0: 15; between the pings of a quiet stream */
     void (*log)(void *ud, const char *line); /* one line a request that failed; never a secret; may be NULL */
     void *log_ud;
 } kn_http_opts;

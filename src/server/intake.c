@@ -33,10 +33,12 @@ static int open_file(kn_http_request *rq, const char *name, const char *filename
                  : kn_fail(&err, KN_EUNSUPPORTED, "this server takes no files");
     if (rc)
         return refuse(rq, &err, rc == KN_ELIMIT);
-    *f = (kn_http_file){kn_strdup(name), kn_strdup(filename), kn_strdup(type), in->parts[in->n_files].path, 0};
+    *f =
+        (kn_http_file){kn_strdup(name), kn_strdup(filename), kn_strdup(type), in->parts[in->n_files].path, 0};
     in->n_files++;
-    return f->name && f->filename && f->type ? 0
-                                             : kn_request_refuse(rq, 507, KN_ENOMEM, "no memory for an upload");
+    return f->name && f->filename && f->type
+               ? 0
+               : kn_request_refuse(rq, 507, KN_ENOMEM, "no memory for an upload");
 }
 
 static void drop_file(kn_intake *in, int i)
@@ -142,8 +144,8 @@ static int begin_form(kn_http_request *rq, const char *type)
 
 static int refuse_type(kn_http_request *rq, const char *type, const char *expected)
 {
-    return kn_request_refuse(rq, 415, KN_EUNSUPPORTED, "Content-Type: \"%.64s\", expected %s", type ? type : "",
-                             expected);
+    return kn_request_refuse(rq, 415, KN_EUNSUPPORTED, "Content-Type: \"%.64s\", expected %s",
+                             type ? type : "", expected);
 }
 
 static int begin_text(kn_http_request *rq, bool is_json)
@@ -212,7 +214,8 @@ int kn_intake_feed(kn_http_request *rq, const char *data, size_t size)
     switch (in ? in->sink : KN_SINK_NONE) {
     case KN_SINK_TEXT:
         if (size > KN_LIMIT_BODY_BYTES - in->text.size)
-            return kn_request_refuse(rq, 413, KN_ELIMIT, "the body has more than %u bytes, the most taken here",
+            return kn_request_refuse(rq, 413, KN_ELIMIT,
+                                     "the body has more than %u bytes, the most taken here",
                                      KN_LIMIT_BODY_BYTES);
         kn_buf_append(&in->text, data, size);
         return in->text.failed ? kn_request_refuse(rq, 507, KN_ENOMEM, "no memory for the body") : 0;

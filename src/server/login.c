@@ -24,8 +24,8 @@ static int reply_logged_in(const kn_http_request *rq, kn_reply *reply, const cha
 static void set_cookie(const kn_http_request *rq, const char *id, int max_age_s, char *buf, size_t size)
 {
     const char *origin = kn_http_header(rq, "Origin");
-    snprintf(buf, size, KN_SESSION_COOKIE "=%s; Path=/; Max-Age=%d; HttpOnly; SameSite=Strict%s", id, max_age_s,
-             origin && strncasecmp(origin, "https:", 6) == 0 ? "; Secure" : "");
+    snprintf(buf, size, KN_SESSION_COOKIE "=%s; Path=/; Max-Age=%d; HttpOnly; SameSite=Strict%s", id,
+             max_age_s, origin && strncasecmp(origin, "https:", 6) == 0 ? "; Secure" : "");
 }
 
 static int post_login(void *ud, const kn_http_request *rq, kn_reply *reply, kn_err *err)
@@ -34,7 +34,8 @@ static int post_login(void *ud, const kn_http_request *rq, kn_reply *reply, kn_e
     const char *token = json_string_value(json_object_get(kn_http_json(rq), "token"));
     char id[KN_SESSION_ID_BYTES], cookie[256];
     if (!token || json_object_size(kn_http_json(rq)) != 1 || kn_http_n_files(rq))
-        return kn_fail(err, KN_EINVAL, "expected {\"token\": \"...\"}, or a form with one field of that name");
+        return kn_fail(err, KN_EINVAL,
+                       "expected {\"token\": \"...\"}, or a form with one field of that name");
     if (!h->guard.token)
         return reply_logged_in(rq, reply, NULL, err);
     if (!kn_secret_equal(token, h->guard.token)) {

@@ -64,7 +64,8 @@ static int find_param(const char *value, const char *key, char *buf, size_t size
 int kn_multipart_init(kn_multipart *m, const char *content_type, const kn_multipart_fns *fns, void *ud,
                       kn_err *err)
 {
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'()+_,-./:=? ";
+    static const char letters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'()+_,-./:=? ";
     char boundary[KN_MULTIPART_BOUNDARY_BYTES + 1];
     if (find_param(content_type, "boundary", boundary, sizeof boundary) != 1 || !*boundary ||
         boundary[strspn(boundary, letters)] || boundary[strlen(boundary) - 1] == ' ')
@@ -244,7 +245,7 @@ int kn_multipart_feed(kn_multipart *m, const char *data, size_t size, kn_err *er
 int kn_multipart_finish(kn_multipart *m, kn_err *err)
 {
     if (m->state != EPILOGUE)
-        return kn_fail(err, KN_EINVAL, "the form ends after %d parts without its last boundary; it was cut off",
-                       m->n_parts);
+        return kn_fail(err, KN_EINVAL,
+                       "the form ends after %d parts without its last boundary; it was cut off", m->n_parts);
     return 0;
 }

@@ -23,7 +23,8 @@ enum { STALE_S = 60 * 60 }; /* no upload that is still going on was last written
 
 static int fail_full(const char *dir, kn_err *err)
 {
-    return kn_fail(err, KN_ELIMIT, "no space is left for the upload in %s; free some, or send a smaller file", dir);
+    return kn_fail(err, KN_ELIMIT, "no space is left for the upload in %s; free some, or send a smaller file",
+                   dir);
 }
 
 static bool is_full(int e)

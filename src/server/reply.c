@@ -144,7 +144,8 @@ int kn_reply_file(kn_reply *r, const char *path, const char *type, const char *d
                               (unsigned long long)st.st_mtim.tv_nsec,
                           (unsigned long long)st.st_size);
     r->disposition = download_name ? make_disposition(download_name) : NULL;
-    return r->etag && (!download_name || r->disposition) ? 0 : kn_fail(err, KN_ENOMEM, "no memory for a reply");
+    return r->etag && (!download_name || r->disposition) ? 0
+                                                         : kn_fail(err, KN_ENOMEM, "no memory for a reply");
 }
 
 int kn_reply_header(kn_reply *r, const char *name, const char *value, kn_err *err)
@@ -246,10 +247,12 @@ static int check_handshake(kn_reply *r, char accept[29], kn_err *err)
     const char *version = kn_http_header(rq, "Sec-WebSocket-Version");
     if (strcmp(rq->method, "GET") != 0 || !has_word(kn_http_header(rq, "Connection"), "upgrade") ||
         !has_word(kn_http_header(rq, "Upgrade"), "websocket"))
-        return kn_fail(err, KN_EINVAL, "this is a WebSocket; expected Connection: Upgrade, Upgrade: websocket");
+        return kn_fail(err, KN_EINVAL,
+                       "this is a WebSocket; expected Connection: Upgrade, Upgrade: websocket");
     if (!version || strcmp(version, "13") != 0) {
         kn_reply_header(r, "Sec-WebSocket-Version", "13", NULL);
-        return kn_fail(err, KN_EINVAL, "Sec-WebSocket-Version: \"%.16s\", expected 13", version ? version : "");
+        return kn_fail(err, KN_EINVAL, "Sec-WebSocket-Version: \"%.16s\", expected 13",
+                       version ? version : "");
     }
     if (!key || !kn_socket_accept_key(key, accept))
         return kn_fail(err, KN_EINVAL, "Sec-WebSocket-Key: \"%.32s\", expected 16 bytes in base64",

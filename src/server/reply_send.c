@@ -83,7 +83,8 @@ static void send_file(kn_reply *r, outgoing *out)
         kind = kn_range_parse(kn_http_header(rq, "Range"), r->file_size, &part);
     if (kind == KN_RANGE_UNSATISFIABLE) {
         kn_err err = {0};
-        snprintf(out->content_range, sizeof out->content_range, "bytes */%llu", (unsigned long long)r->file_size);
+        snprintf(out->content_range, sizeof out->content_range, "bytes */%llu",
+                 (unsigned long long)r->file_size);
         kn_fail(&err, KN_EINVAL, "Range: \"%.64s\", expected bytes of a file that has %llu",
                 kn_http_header(rq, "Range"), (unsigned long long)r->file_size);
         kn_reply_error(r, 416, &err);
@@ -112,12 +113,14 @@ static void send_static(kn_reply *r, outgoing *out)
         kn_reply_error(r, 406, &err);
         return;
     }
-    out->response = MHD_create_response_from_buffer(r->size, (void *)(uintptr_t)r->data, MHD_RESPMEM_PERSISTENT);
+    out->response =
+        MHD_create_response_from_buffer(r->size, (void *)(uintptr_t)r->data, MHD_RESPMEM_PERSISTENT);
 }
 
 static void send_bytes(kn_reply *r, outgoing *out)
 {
-    out->response = MHD_create_response_from_buffer(r->size, (void *)(uintptr_t)r->data, MHD_RESPMEM_MUST_FREE);
+    out->response =
+        MHD_create_response_from_buffer(r->size, (void *)(uintptr_t)r->data, MHD_RESPMEM_MUST_FREE);
     if (!out->response)
         return;
     r->data = NULL; /* it frees it */

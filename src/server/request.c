@@ -71,7 +71,8 @@ typedef struct header_look {
 
 static bool is_token(const char *s)
 {
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~";
+    static const char letters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~";
     return *s && !s[strspn(s, letters)];
 }
 
@@ -191,8 +192,8 @@ static int check_target(kn_http_request *rq)
     if (!rc)
         rc = check_token(rq, rq->uri, size);
     if (!rc && !*rq->match.allow)
-        return kn_request_refuse(rq, 404, KN_ENOTFOUND, "there is nothing at %.*s", size < 128 ? (int)size : 128,
-                                 rq->uri);
+        return kn_request_refuse(rq, 404, KN_ENOTFOUND, "there is nothing at %.*s",
+                                 size < 128 ? (int)size : 128, rq->uri);
     if (!rc && !rq->match.route && strcmp(rq->method, "OPTIONS") != 0)
         return kn_request_refuse(rq, 405, KN_EINVAL, "%s is not possible here, expected %s", rq->method,
                                  rq->match.allow);
@@ -266,8 +267,8 @@ static void write_log(const kn_http_request *rq)
 {
     if (rq->reply.status < 400 || !rq->h->opts.log)
         return;
-    char *line = kn_asprintf("%s %.*s %d %s", rq->method, (int)strcspn(rq->uri, "?"), rq->uri, rq->reply.status,
-                             rq->err.msg);
+    char *line = kn_asprintf("%s %.*s %d %s", rq->method, (int)strcspn(rq->uri, "?"), rq->uri,
+                             rq->reply.status, rq->err.msg);
     for (char *p = line; p && *p; p++)
         if ((unsigned char)*p < ' ' || *p == 0x7f)
             *p = ' ';
@@ -323,8 +324,8 @@ int kn_http_query_int(const kn_http_request *rq, const char *name, int64_t fallb
                   (*text == '-' ? __builtin_sub_overflow(v, (int64_t)(*digits - '0'), &v)
                                 : __builtin_add_overflow(v, (int64_t)(*digits - '0'), &v));
         if (bad || v < min || v > max)
-            return kn_fail(err, KN_EINVAL, "%s: \"%.32s\", expected a whole number from %lld to %lld", name, text,
-                           (long long)min, (long long)max);
+            return kn_fail(err, KN_EINVAL, "%s: \"%.32s\", expected a whole number from %lld to %lld", name,
+                           text, (long long)min, (long long)max);
     }
     *ret = v;
     return 0;

@@ -84,8 +84,8 @@ static int join_rest(const kn_uri_path *path, int i, char **ret, kn_err *err)
     for (const char *s = rest; s;) {
         size_t n = strcspn(s, "/");
         if (n == 0 || (n <= 2 && strspn(s, ".") >= n)) {
-            int rc = kn_fail(err, KN_EINVAL, "the path ends with \"%.128s\", expected names without \"..\"",
-                             rest);
+            int rc =
+                kn_fail(err, KN_EINVAL, "the path ends with \"%.128s\", expected names without \"..\"", rest);
             free(rest);
             return rc;
         }

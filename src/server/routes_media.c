@@ -93,10 +93,11 @@ static int get_upload(void *ud, const kn_http_request *rq, kn_reply *reply, kn_e
 }
 
 const kn_route kn_routes_media[] = {
-    {"GET", "/api/v1/jobs/{id}/video", KN_BODY_NONE, get_video, "the video, with Range"},
-    {"GET", "/api/v1/jobs/{id}/thumbnail", KN_BODY_NONE, get_thumbnail, "the first frame, small"},
-    {"GET", "/api/v1/jobs/{id}/preview", KN_BODY_NONE, get_preview, "what sampling has so far, small"},
-    {"POST", "/api/v1/uploads", KN_BODY_RAW, post_upload, "bring a picture or clip for requests to use"},
-    {"GET", "/api/v1/uploads/{id}", KN_BODY_NONE, get_upload, "an upload's bytes"},
+    {"GET", "/api/v1/jobs/{id}/video", KN_BODY_NONE, get_video, "the video, with Range", false},
+    {"GET", "/api/v1/jobs/{id}/thumbnail", KN_BODY_NONE, get_thumbnail, "the first frame, small", false},
+    {"GET", "/api/v1/jobs/{id}/preview", KN_BODY_NONE, get_preview, "what sampling has so far, small", false},
+    {"POST", "/api/v1/uploads", KN_BODY_RAW, post_upload, "bring a picture or clip for requests to use",
+     false},
+    {"GET", "/api/v1/uploads/{id}", KN_BODY_NONE, get_upload, "an upload's bytes", false},
     {0},
 };

@@ -179,7 +179,7 @@ static int get_metrics(void *ud, const kn_http_request *rq, kn_reply *reply, kn_
 }
 
 const kn_route kn_routes_meta[] = {
-    {"GET", "/openapi.json", KN_BODY_NONE, get_openapi, "this document"},
-    {"GET", "/metrics", KN_BODY_NONE, get_metrics, "counters for Prometheus"},
+    {"GET", "/openapi.json", KN_BODY_NONE, get_openapi, "this document", false},
+    {"GET", "/metrics", KN_BODY_NONE, get_metrics, "counters for Prometheus", false},
     {0},
 };

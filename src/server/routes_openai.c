@@ -398,13 +398,14 @@ static int get_models(void *ud, const kn_http_request *rq, kn_reply *reply, kn_e
 }
 
 const kn_route kn_routes_openai[] = {
-    {"POST", "/v1/videos", KN_BODY_FORM, post_video, "create a video (OpenAI)"},
-    {"GET", "/v1/videos", KN_BODY_NONE, get_videos, "list videos (OpenAI)"},
-    {"GET", "/v1/videos/{id}", KN_BODY_NONE, get_video, "retrieve a video (OpenAI)"},
-    {"DELETE", "/v1/videos/{id}", KN_BODY_NONE, delete_video, "stop and delete a video (OpenAI)"},
+    {"POST", "/v1/videos", KN_BODY_FORM, post_video, "create a video (OpenAI)", false},
+    {"GET", "/v1/videos", KN_BODY_NONE, get_videos, "list videos (OpenAI)", false},
+    {"GET", "/v1/videos/{id}", KN_BODY_NONE, get_video, "retrieve a video (OpenAI)", false},
+    {"DELETE", "/v1/videos/{id}", KN_BODY_NONE, delete_video, "stop and delete a video (OpenAI)", false},
     {"GET", "/v1/videos/{id}/content", KN_BODY_NONE, get_content,
-     "download a video or its thumbnail (OpenAI)"},
-    {"POST", "/v1/videos/{id}/remix", KN_BODY_JSON, remix_video, "the same with another prompt (OpenAI)"},
-    {"GET", "/v1/models", KN_BODY_NONE, get_models, "list models (OpenAI)"},
+     "download a video or its thumbnail (OpenAI)", false},
+    {"POST", "/v1/videos/{id}/remix", KN_BODY_JSON, remix_video, "the same with another prompt (OpenAI)",
+     false},
+    {"GET", "/v1/models", KN_BODY_NONE, get_models, "list models (OpenAI)", false},
     {0},
 };

@@ -37,7 +37,7 @@ static int get_asset(void *ud, const kn_http_request *rq, kn_reply *reply, kn_er
 }
 
 const kn_route kn_routes_page[] = {
-    {"GET", "/", KN_BODY_NONE, get_page, "the page"},
-    {"GET", "/{file}", KN_BODY_NONE, get_asset, "a file of the page"},
+    {"GET", "/", KN_BODY_NONE, get_page, "the page", true},
+    {"GET", "/{file}", KN_BODY_NONE, get_asset, "a file of the page", true},
     {0},
 };

@@ -249,17 +249,17 @@ static int get_logs(void *ud, const kn_http_request *rq, kn_reply *reply, kn_err
 }
 
 const kn_route kn_routes_runtime[] = {
-    {"GET", "/api/runtime", KN_BODY_NONE, get_runtime, "device, type, warnings (VideoGen)"},
-    {"GET", "/api/system/info", KN_BODY_NONE, get_runtime, "the same under its older name (VideoGen)"},
+    {"GET", "/api/runtime", KN_BODY_NONE, get_runtime, "device, type, warnings (VideoGen)", false},
+    {"GET", "/api/system/info", KN_BODY_NONE, get_runtime, "the same under its older name (VideoGen)", false},
     {"GET", "/api/video/runtime", KN_BODY_NONE, get_video_runtime,
-     "hardware profile and load policy (VideoGen)"},
-    {"GET", "/api/video/models", KN_BODY_NONE, get_video_models,
-     "models with their support level (VideoGen)"},
-    {"GET", "/api/models/local", KN_BODY_NONE, get_local_models, "the models folder (VideoGen)"},
+     "hardware profile and load policy (VideoGen)", false},
+    {"GET", "/api/video/models", KN_BODY_NONE, get_video_models, "models with their support level (VideoGen)",
+     false},
+    {"GET", "/api/models/local", KN_BODY_NONE, get_local_models, "the models folder (VideoGen)", false},
     {"POST", "/api/models/local/rescan", KN_BODY_JSON, get_local_models,
-     "the models folder, looked at again (VideoGen)"},
-    {"GET", "/api/settings", KN_BODY_NONE, get_settings, "settings in groups (VideoGen)"},
-    {"PUT", "/api/settings", KN_BODY_JSON, put_settings, "change settings in groups (VideoGen)"},
-    {"GET", "/api/logs/recent", KN_BODY_NONE, get_logs, "the last lines of the log"},
+     "the models folder, looked at again (VideoGen)", false},
+    {"GET", "/api/settings", KN_BODY_NONE, get_settings, "settings in groups (VideoGen)", false},
+    {"PUT", "/api/settings", KN_BODY_JSON, put_settings, "change settings in groups (VideoGen)", false},
+    {"GET", "/api/logs/recent", KN_BODY_NONE, get_logs, "the last lines of the log", false},
     {0},
 };

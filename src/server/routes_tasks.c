@@ -392,14 +392,14 @@ static int get_video(void *ud, const kn_http_request *rq, kn_reply *reply, kn_er
 }
 
 const kn_route kn_routes_tasks[] = {
-    {"POST", "/api/generate/text2video", KN_BODY_JSON, text2video, "a video from text (VideoGen)"},
+    {"POST", "/api/generate/text2video", KN_BODY_JSON, text2video, "a video from text (VideoGen)", false},
     {"POST", "/api/generate/image2video", KN_BODY_FORM, image2video,
-     "a video from a picture and text (VideoGen)"},
-    {"GET", "/api/tasks", KN_BODY_NONE, get_tasks, "list tasks (VideoGen)"},
-    {"GET", "/api/tasks/{id}", KN_BODY_NONE, get_task, "one task (VideoGen)"},
-    {"POST", "/api/tasks/cancel", KN_BODY_JSON, cancel_task, "stop a task (VideoGen)"},
-    {"GET", "/api/outputs", KN_BODY_NONE, get_outputs, "list videos (VideoGen)"},
-    {"POST", "/api/outputs/delete", KN_BODY_JSON, delete_output, "remove a video (VideoGen)"},
-    {"GET", "/api/videos/{file}", KN_BODY_NONE, get_video, "a video's bytes (VideoGen)"},
+     "a video from a picture and text (VideoGen)", false},
+    {"GET", "/api/tasks", KN_BODY_NONE, get_tasks, "list tasks (VideoGen)", false},
+    {"GET", "/api/tasks/{id}", KN_BODY_NONE, get_task, "one task (VideoGen)", false},
+    {"POST", "/api/tasks/cancel", KN_BODY_JSON, cancel_task, "stop a task (VideoGen)", false},
+    {"GET", "/api/outputs", KN_BODY_NONE, get_outputs, "list videos (VideoGen)", false},
+    {"POST", "/api/outputs/delete", KN_BODY_JSON, delete_output, "remove a video (VideoGen)", false},
+    {"GET", "/api/videos/{file}", KN_BODY_NONE, get_video, "a video's bytes (VideoGen)", false},
     {0},
 };

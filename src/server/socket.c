@@ -95,8 +95,8 @@ static bool is_control(int opcode)
 /* 0, or the code of what is wrong with a frame that begins. */
 static int begin_frame(kn_socket *s, const struct wslay_frame_iocb *f)
 {
-    bool is_known = f->opcode <= WSLAY_BINARY_FRAME ||
-                    (f->opcode >= WSLAY_CONNECTION_CLOSE && f->opcode <= WSLAY_PONG);
+    bool is_known =
+        f->opcode <= WSLAY_BINARY_FRAME || (f->opcode >= WSLAY_CONNECTION_CLOSE && f->opcode <= WSLAY_PONG);
     if (!f->mask || f->rsv || !is_known)
         return PROTOCOL_ERROR;
     if (is_control(f->opcode)) {
@@ -179,8 +179,8 @@ bool kn_socket_read(kn_socket *s)
     struct wslay_frame_iocb f;
     s->heard_ns = kn_clock_ns();
     for (int i = 0; i < TURNS && !s->has_failed; i++) {
-        bool is_deaf = s->has_got_close || (s->close_code && s->close_code != GOING_AWAY &&
-                                            s->close_code != TRY_AGAIN_LATER);
+        bool is_deaf = s->has_got_close ||
+                       (s->close_code && s->close_code != GOING_AWAY && s->close_code != TRY_AGAIN_LATER);
         if (is_deaf) {
             discard(s);
             return false;
@@ -281,7 +281,8 @@ static void end_frame_out(kn_socket *s)
 static bool send_some(kn_socket *s, const void *data, size_t size, size_t *sent, int flags)
 {
     while (*sent < size) {
-        ssize_t n = send(s->fd, (const char *)data + *sent, size - *sent, MSG_DONTWAIT | MSG_NOSIGNAL | flags);
+        ssize_t n =
+            send(s->fd, (const char *)data + *sent, size - *sent, MSG_DONTWAIT | MSG_NOSIGNAL | flags);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0) {

@@ -80,7 +80,7 @@ static bool find_next(kn_sse *s, ssize_t *ret_end)
     kn_feed *f = s->listener.feed;
     kn_listener_catch_up(&s->listener);
     pthread_mutex_lock(&f->lock);
-    *ret_end = s->is_closed          ? MHD_CONTENT_READER_END_OF_STREAM
+    *ret_end = s->is_closed         ? MHD_CONTENT_READER_END_OF_STREAM
                : s->listener.is_cut ? MHD_CONTENT_READER_END_WITH_ERROR
                                     : 0;
     s->message = *ret_end ? NULL : kn_listener_take(&s->listener);

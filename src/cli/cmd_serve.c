@@ -1,0 +1,125 @@
+/* kinora serve: the studio. */
+#define _GNU_SOURCE
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/dirs.h"
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "server/studio.h"
+
+enum { DEFAULT_PORT = 8188, MAX_HOSTS = 16 };
+
+static void log_line(void *ud, const char *line)
+{
+    char when[32] = "";
+    time_t now = time(NULL);
+    struct tm tm;
+    (void)ud;
+    if (localtime_r(&now, &tm))
+        strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", &tm);
+    fprintf(stderr, "%s  %s\n", when, line);
+}
+
+static int parse_port(const char *text, int *ret, kn_err *err)
+{
+    char *end = NULL;
+    long v = text ? strtol(text, &end, 10) : DEFAULT_PORT;
+    if (text && (end == text || *end || v < 0 || v > 65535))
+        return kn_fail(err, KN_EINVAL, "--port: \"%.32s\", expected 0 to 65535 (0: any free one)", text);
+    *ret = (int)v;
+    return 0;
+}
+
+/* "studio.local,box": a list for the Host check. */
+static void split_hosts(char *text, const char *hosts[MAX_HOSTS + 1])
+{
+    int n = 0;
+    for (char *p = text; p && *p && n < MAX_HOSTS;) {
+        char *comma = strchr(p, ',');
+        if (comma)
+            *comma = '\0';
+        hosts[n++] = p;
+        p = comma ? comma + 1 : NULL;
+    }
+}
+
+/* Blocked in every thread that is started from here on; taken by wait_for_end. */
+static sigset_t block_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+    return set;
+}
+
+static int serve(kn_studio_opts *opts, kn_err *err)
+{
+    kn_studio *studio = NULL;
+    char program[PATH_MAX];
+    int signal_number = 0;
+    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
+    if (n < 0)
+        return kn_fail(err, KN_EIO, "cannot tell where the program is");
+    program[n] = '\0';
+    opts->program = program;
+    sigset_t set = block_signals();
+    int rc = kn_studio_open(opts, &studio, err);
+    if (rc)
+        return rc;
+    const char *host = opts->host ? opts->host : "127.0.0.1";
+    printf("Kinora is at http://%s%s%s:%d\n", strchr(host, ':') ? "[" : "", host,
+           strchr(host, ':') ? "]" : "", kn_studio_port(studio));
+    fflush(stdout);
+    sigwait(&set, &signal_number);
+    log_line(NULL, "stopping; running jobs go on where they are when the server is started again");
+    kn_studio_close(studio);
+    return 0;
+}
+
+int kn_cmd_serve(int argc, char **argv)
+{
+    bool help = false;
+    const char *host = NULL, *port = NULL, *data = NULL, *names = NULL;
+    const kn_switch switches[] = {
+        {"host", "ADDRESS", "address to listen on (default: 127.0.0.1); others need KINORA_TOKEN", NULL,
+         &host},
+        {"port", "N", "port (default: 8188; 0: any free one)", NULL, &port},
+        {"data-dir", "DIR", "where the queue, videos and models are (default: ~/.local/share/kinora)", NULL,
+         &data},
+        {"names", "A,B", "more names under which browsers reach the server", NULL, &names},
+        {0},
+    };
+    kn_err err = {0};
+    kn_studio_opts opts = {.log = log_line};
+    const char *hosts[MAX_HOSTS + 1] = {0};
+    int rc = kn_args_parse(argc, argv, NULL, switches, NULL, &help, &err);
+    if (help) {
+        kn_args_help(stdout, "serve", switches, false);
+        printf("\nThe environment's KINORA_TOKEN, if it is set, must be shown by every client.\n");
+        return 0;
+    }
+    char *own_data = data ? NULL : kn_dir_data(), *own_names = kn_strdup(names);
+    split_hosts(own_names, hosts);
+    opts.host = host;
+    opts.hosts = hosts;
+    opts.token = getenv("KINORA_TOKEN");
+    opts.data_dir = data ? data : own_data;
+    if (!rc)
+        rc = parse_port(port, &opts.port, &err);
+    if (!rc && !opts.data_dir)
+        rc = kn_fail(&err, KN_EINVAL, "no home folder for the data; say --data-dir DIR");
+    if (!rc)
+        rc = serve(&opts, &err);
+    free(own_data);
+    free(own_names);
+    return rc ? kn_cli_fail(&err) : 0;
+}
