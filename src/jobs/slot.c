@@ -251,9 +251,9 @@ static void take_stop(attempt *a)
         kn_queue_get(a->slot->shared->queue, a->job->id, &now, NULL) == 0 && now.wish != KN_WISH_NONE;
     bool cancelled = wished && now.wish == KN_WISH_CANCEL;
     kn_job_done(&now);
-    settle(a, wished ? tell_stopped : tell_back, NULL);
-    if (cancelled)
+    if (cancelled) /* first: when a client sees that it is cancelled, its files are gone */
         kn_places_sweep(a->slot->shared->places, a->job->id);
+    settle(a, wished ? tell_stopped : tell_back, NULL);
 }
 
 static void take_message(attempt *a, json_t *m)
@@ -271,15 +271,15 @@ static void take_message(attempt *a, json_t *m)
         log_line(s, a->job->id, text ? text : "");
     } else if (strcmp(say, "done") == 0) {
         s->deaths = 0;
-        settle(a, tell_done, m);
         kn_places_sweep(s->shared->places, a->job->id);
+        settle(a, tell_done, m);
     } else if (strcmp(say, "failed") == 0) {
         s->deaths = 0;
         if (json_integer_value(json_object_get(m, "code")) == KN_ECANCELLED && a->stop_s > 0) {
             take_stop(a);
         } else {
-            settle(a, tell_failed, m);
             kn_places_sweep(s->shared->places, a->job->id);
+            settle(a, tell_failed, m);
         }
     }
 }
