@@ -32,7 +32,7 @@ export function openChannel<T>(path: string, message: (m: T) => void, opened: ()
         socket.onclose = () => {
             const wait_ms = waitBefore(attempts++);
             link.value = { state: 'lost', until: Date.now() + wait_ms };
-            timer = window.setTimeout(connect, wait_ms);
+            timer = setTimeout(connect, wait_ms);
             /* A refused WebSocket does not say why; a plain call finds out whether a token is wanted. */
             if (attempts === 1)
                 get('/api/v1/queue').catch(() => {});

@@ -73,7 +73,7 @@ export function startDraft(): void {
     effect(() => {
         void values.value, chosenModel.value, models.value;
         clearTimeout(timer);
-        timer = window.setTimeout(save, SAVE_MS);
+        timer = setTimeout(save, SAVE_MS);
     });
     addEventListener('pagehide', save);
 }

@@ -116,7 +116,7 @@ let timer = 0;
 /* Places in the line are the server's business: after a change it is asked, once for many changes. */
 export function reloadQueueSoon(): void {
     if (!timer)
-        timer = window.setTimeout(() => {
+        timer = setTimeout(() => {
             timer = 0;
             loadQueue().catch(complain);
         }, 150);

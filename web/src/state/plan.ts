@@ -49,6 +49,6 @@ export function startPlan(): void {
         plan.value = {
             kind: 'asking', last: before.kind === 'plan' ? before.plan : before.kind === 'asking' ? before.last : null,
         };
-        timer = window.setTimeout(() => void ask(body), WAIT_MS);
+        timer = setTimeout(() => void ask(body), WAIT_MS);
     });
 }

@@ -42,7 +42,7 @@ function Search() {
     const onInput = (text: string) => {
         outputsText.value = text;
         clearTimeout(timer.current);
-        timer.current = window.setTimeout(() => loadOutputs(false).catch(complain), SEARCH_MS);
+        timer.current = setTimeout(() => loadOutputs(false).catch(complain), SEARCH_MS);
     };
     return (
         <label class="search">
