@@ -28,6 +28,11 @@ export function duration(s: number | null | undefined): string {
     return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, '0')} min`;
 }
 
+/* "about 6 s", "under 1 s" */
+export function about(s: number): string {
+    return s < 0.95 ? duration(s) : `about ${duration(s)}`;
+}
+
 /* The time of one step, which may be much less than a second. */
 export function perStep(s: number): string {
     return s < 1 ? `${s.toFixed(2)} s a step` : `${s < 10 ? s.toFixed(1) : Math.round(s)} s a step`;
@@ -56,13 +61,27 @@ export function plural(n: number, one: string, many = `${one}s`): string {
     return `${n} ${n === 1 ? one : many}`;
 }
 
+/* Bytes as people type them, exactly: "100G"; what is no whole number of units stays a number of bytes. */
+export function typedBytes(n: number): string {
+    const units = ['', 'K', 'M', 'G', 'T'];
+    let i = 0;
+    while (n >= 1024 && n % 1024 === 0 && i < units.length - 1) {
+        n /= 1024;
+        i++;
+    }
+    return `${n}${units[i]}`;
+}
+
 /* "negative_prompt" as a label. */
 export function label(name: string): string {
     const known: Record<string, string> = {
-        fps: 'Frames a second', dtype: 'Computation type', lora: 'LoRA', vae: 'VAE', vae_tile: 'VAE tile',
+        fps: 'FPS', dtype: 'Computation type', lora: 'LoRA', vae: 'VAE', vae_tile: 'VAE tile',
         guidance_2: 'Guidance, low noise', transformer_2: 'Low-noise expert', image: 'First picture',
         last_image: 'Last picture', video: 'Control clip', mask: 'Mask clip', reference: 'Reference pictures',
     };
-    const words = known[name] ?? name.replace(/_/g, ' ');
+    const better: Record<string, string> = {
+        gpu: 'GPU', dir: 'folder', max: 'maximum', dtype: 'computation type', bytes: '',
+    };
+    const words = known[name] ?? name.split('_').map((w) => better[w] ?? w).join(' ').trim();
     return words.charAt(0).toUpperCase() + words.slice(1);
 }

@@ -3,6 +3,7 @@ import type { ComponentChildren } from 'preact';
 import { label } from '../format';
 import { errors } from '../state/draft';
 import type { Param } from '../types';
+import { rangeOf } from './values';
 
 export const fieldId = (name: string) => `field-${name}`;
 
@@ -25,8 +26,10 @@ interface Props {
     children: ComponentChildren;
 }
 
+const isNumber = (p: Param) => p.type === 'int' || p.type === 'real';
+
 function sentence(help: string): string {
-    return help.charAt(0).toUpperCase() + help.slice(1);
+    return `${help.charAt(0).toUpperCase()}${help.slice(1)}.`;
 }
 
 export function Field({ param, title, aside, wide, children }: Props) {
@@ -41,7 +44,8 @@ export function Field({ param, title, aside, wide, children }: Props) {
                         aria-describedby={`${id}-help`}>?</button>
                     <span class="help-text" role="tooltip" id={`${id}-help`}>
                         {sentence(param.help)}
-                        {param.default && <> Otherwise: {param.default}.</>}
+                        {isNumber(param) && <> From {rangeOf(param)}.</>}
+                        {param.default && <> Left empty: {param.default}.</>}
                     </span>
                 </span>
                 {aside && <span class="field-aside">{aside}</span>}

@@ -35,6 +35,12 @@ function focusField(name: string): void {
     field?.focus();
 }
 
+/* On a narrow page the stage lies below the form. */
+function showStage(): void {
+    const isNarrow = matchMedia('(max-width: 900px)').matches;
+    document.querySelector('.stage')?.scrollIntoView({ behavior: 'smooth', block: isNarrow ? 'start' : 'nearest' });
+}
+
 async function send(): Promise<void> {
     const what = request.peek();
     const wrong = Object.keys(errorsOf(params.peek(), values.peek()))[0];
@@ -56,7 +62,7 @@ async function send(): Promise<void> {
             say('The waiting job is changed.');
         } else {
             offer((await submit(what)).id);
-            document.querySelector('.stage')?.scrollIntoView({ behavior: 'smooth', block: 'nearest' });
+            showStage();
         }
     } catch (e) {
         if (e instanceof ApiError && e.param)

@@ -1,8 +1,9 @@
 /* The right field for a parameter, by its type. */
-import { duration, number } from '../format';
+import { duration } from '../format';
 import { numberOf, setValue } from '../state/draft';
 import type { Param } from '../types';
 import { IconButton } from '../ui/button';
+import { Enhance } from './enhance';
 import { Field } from './field';
 import { MEDIA } from './groups';
 import { ChoiceInput, NumberInput, ProseInput, SegmentInput, TextInput } from './inputs';
@@ -40,7 +41,7 @@ export function ParamField({ param }: { param: Param }) {
         return <SeedField param={param} />;
     if (param.name === 'prompt')
         return (
-            <Field param={param} wide>
+            <Field param={param} wide aside={<Enhance />}>
                 <ProseInput param={param} rows={4} hint="Describe what the video shows: who or what, how it moves, where, in which light" />
             </Field>
         );
@@ -57,14 +58,8 @@ export function ParamField({ param }: { param: Param }) {
         case 'real':
         case 'bytes':
         case 'reals':
-            return <Field param={param} aside={unit(param)}><NumberInput param={param} /></Field>;
+            return <Field param={param}><NumberInput param={param} /></Field>;
         default:
             return <Field param={param} wide><TextInput param={param} /></Field>;
     }
-}
-
-/* Ranges that a person would want to know before trying. */
-function unit(p: Param): string | null {
-    const isTelling = p.type !== 'bytes' && p.min !== null && p.max !== null && p.max <= 1000;
-    return isTelling ? `${number(p.min!)}–${number(p.max!)}` : null;
 }

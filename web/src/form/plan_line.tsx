@@ -1,5 +1,5 @@
 /* What the request would cost, beside the button. */
-import { bytes, duration } from '../format';
+import { about, bytes } from '../format';
 import { errors } from '../state/draft';
 import { plan } from '../state/plan';
 import { Icon } from '../ui/icon';
@@ -12,7 +12,7 @@ function Cost({ plan: p, isOld }: { plan: Plan; isOld: boolean }) {
             <Icon name={p.fits ? 'check' : 'warning'} />
             <p>
                 {p.fits ? 'Fits: ' : 'Needs '}
-                <strong>{bytes(p.need_bytes)}</strong> of {bytes(p.budget_bytes)}, about <strong>{duration(p.seconds)}</strong>
+                <strong>{bytes(p.need_bytes)}</strong> of {bytes(p.budget_bytes)}, {about(p.seconds)}
                 {p.advice && <span class="advice">{p.advice}</span>}
             </p>
         </div>

@@ -17,7 +17,7 @@ export const idsOf = (v: FormValue | undefined): string[] =>
 export const lorasOf = (v: FormValue | undefined): LoraRow[] =>
     Array.isArray(v) ? v.filter((i): i is LoraRow => typeof i !== 'string') : [];
 
-function range(p: Param): string {
+export function rangeOf(p: Param): string {
     const show = p.type === 'bytes' ? (n: number) => bytes(n) : number;
     if (p.min !== null && p.max !== null)
         return `${show(p.min)} to ${show(p.max)}`;
@@ -29,10 +29,10 @@ const outside = (p: Param, n: number) => (p.min !== null && n < p.min) || (p.max
 function checkNumber(p: Param, text: string): string | null {
     const n = Number(text);
     if (!isFinite(n))
-        return `“${text}” is no number; expected ${range(p)}`;
+        return `“${text}” is no number; expected ${rangeOf(p)}`;
     if (p.type === 'int' && !Number.isSafeInteger(n))
-        return `Expected a whole number, ${range(p)}`;
-    return outside(p, n) ? `${text}: expected ${range(p)}` : null;
+        return `Expected a whole number, ${rangeOf(p)}`;
+    return outside(p, n) ? `${text}: expected ${rangeOf(p)}` : null;
 }
 
 /* "6G", "1500M", a number of bytes; binary units, as the command line has them. */
@@ -47,7 +47,7 @@ function checkBytes(p: Param, text: string): string | null {
     const n = parseBytes(text);
     if (n === null)
         return `“${text}” is no size; expected one such as 6G or 1500M`;
-    return outside(p, n) ? `${text}: expected ${range(p)}` : null;
+    return outside(p, n) ? `${text}: expected ${rangeOf(p)}` : null;
 }
 
 function checkLoras(rows: LoraRow[]): string | null {

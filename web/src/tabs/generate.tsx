@@ -9,6 +9,7 @@ import { Empty } from '../ui/empty';
 import { Stage } from './stage';
 
 const MOST = 12;
+const MOST_QUEUED = 3;
 
 function ReelItem({ id }: { id: string }) {
     const job = jobOf(id)?.value;
@@ -18,24 +19,27 @@ function ReelItem({ id }: { id: string }) {
     return (
         <button type="button" class="reel-item" aria-pressed={id === stageId.value} title={promptOf(job)}
             aria-label={`${stateText(job)}: ${promptOf(job)}`} onClick={() => (stageId.value = id)}>
-            {job.thumbnail_url ? <img src={job.thumbnail_url} alt="" loading="lazy" />
-                : <span class={isActive(job.state) ? 'reel-blank active' : 'reel-blank'}>
-                    {isActive(job.state) ? (done === null ? '…' : `${Math.round(done * 100)} %`) : 'waits'}
-                </span>}
+            {job.thumbnail_url && !isActive(job.state) ? <img src={job.thumbnail_url} alt="" loading="lazy" />
+                : <span class="reel-blank">{promptOf(job)}</span>}
+            {isActive(job.state) && <span class="reel-done" style={{ width: `${(done ?? 0.04) * 100}%` }} />}
         </button>
     );
 }
 
 /* What runs, what waits, what was finished last: one click brings it on the stage. */
 function Reel() {
-    const waiting = queueIds.value.slice(0, MOST).reverse();
-    const ids = [...waiting, ...recentIds.value].slice(0, MOST);
+    const queue = queueIds.value;
+    const ids = [...new Set([...queue.slice(0, MOST_QUEUED), ...recentIds.value])].slice(0, MOST);
+    const nQueued = Math.min(queue.length, MOST_QUEUED);
     if (ids.length === 0)
         return null;
     return (
         <nav class="reel" aria-label="Recent videos">
-            {ids.map((id) => <ReelItem key={id} id={id} />)}
-            {queueIds.value.length > MOST && <Button kind="quiet" onClick={() => go('queue')}>All in the queue</Button>}
+            {ids.slice(0, nQueued).map((id) => <ReelItem key={id} id={id} />)}
+            {queue.length > nQueued && (
+                <button type="button" class="reel-item reel-blank" onClick={() => go('queue')}>{queue.length - nQueued} more wait</button>
+            )}
+            {ids.slice(nQueued).map((id) => <ReelItem key={id} id={id} />)}
         </nav>
     );
 }

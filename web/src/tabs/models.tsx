@@ -66,20 +66,20 @@ function Card({ model: m }: { model: Model }) {
                     <h2>{m.title}</h2>
                     <p class="job-facts">{[m.name !== m.title && m.name, m.family && `family ${m.family}`, m.size_bytes && bytes(m.size_bytes)].filter(Boolean).join(' · ')}</p>
                 </div>
-                <span class={`badge ${m.support}`}>{SUPPORT[m.support] ?? label(m.support)}</span>
+                <div class="row">
+                    <span class={`badge ${m.support}`}>{SUPPORT[m.support] ?? label(m.support)}</span>
+                    {isUsable && <Button icon="generate" onClick={generate}>Generate</Button>}
+                </div>
             </div>
             {m.error && <p class="job-error">{m.error}</p>}
             <div class="tasks">{m.tasks.map((t) => <span key={t} class="tag">{taskText(t)}</span>)}</div>
             {defaultsText(m) && <p class="model-defaults">{defaultsText(m)}</p>}
             {m.path && <p class="job-facts path" title={m.path}>{m.path}</p>}
             {isUsable && (
-                <>
-                    <div class="row"><Button icon="generate" onClick={generate}>Generate with it</Button></div>
-                    <details class="more">
-                        <summary>{m.parameters!.length} parameters <Icon name="chevron" size={16} /></summary>
-                        <Parameters model={m} />
-                    </details>
-                </>
+                <details class="more">
+                    <summary>{m.parameters!.length} parameters <Icon name="chevron" size={16} /></summary>
+                    <Parameters model={m} />
+                </details>
             )}
         </li>
     );

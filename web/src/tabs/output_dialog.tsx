@@ -23,7 +23,8 @@ function show(v: unknown): string {
 }
 
 function rows(job: Job): [string, string][] {
-    const skip = ['prompt', 'model', 'output'];
+    const size = sizeOf(job);
+    const skip = ['prompt', 'model', 'output', ...(size ? ['width', 'height'] : [])];
     const request = Object.entries(wholeRequest(job))
         .filter(([name, v]) => !skip.includes(name) && v !== null && v !== '')
         .map(([name, v]): [string, string] => [label(name), show(v)]);
@@ -35,7 +36,10 @@ function rows(job: Job): [string, string][] {
         ['Frames’ hash', job.result?.frames_hash ?? '–'],
         ['Job', job.id],
     ];
-    return [['Model', modelTitle(job.model)], ...request, ...result.filter(([, v]) => v !== '–')];
+    const first: [string, string][] = [['Model', modelTitle(job.model)]];
+    if (size)
+        first.push(['Size', `${size.width} × ${size.height}`]);
+    return [...first, ...request, ...result.filter(([, v]) => v !== '–')];
 }
 
 export function OutputDialog({ job, onClose, onTurn, hasBefore, hasAfter }: Props) {

@@ -1,10 +1,10 @@
 /* The rows of the queue, a kind a state. */
 import type { ComponentChildren } from 'preact';
-import { ago, duration } from '../format';
+import { about, ago } from '../format';
 import { go } from '../router';
 import { act, duplicate, move, remove } from '../state/actions';
 import { loadRequest } from '../state/draft';
-import { promptOf, sizeOf, stateText } from '../state/job_kind';
+import { isFinal, promptOf, sizeOf, stateText } from '../state/job_kind';
 import { jobOf } from '../state/jobs';
 import { modelTitle } from '../state/models';
 import { stageId } from '../state/stage';
@@ -23,6 +23,7 @@ function facts(job: Job): string {
         size && `${size.width} × ${size.height}`,
         typeof frames === 'number' && `${frames} frames`,
         typeof steps === 'number' && `${steps} steps`,
+        job.plan?.seconds !== undefined && !isFinal(job.state) && about(job.plan.seconds),
         job.attempt > 1 && `attempt ${job.attempt}`,
     ].filter(Boolean).join(' · ');
 }
@@ -84,7 +85,6 @@ export function WaitingRow({ id, index, all }: { id: string; index: number; all:
     const job = jobOf(id)?.value;
     if (!job)
         return null;
-    const seconds = job.plan?.seconds;
     return (
         <Row job={job} lead={index + 1} actions={
             <>
@@ -99,11 +99,8 @@ export function WaitingRow({ id, index, all }: { id: string; index: number; all:
                 <IconButton icon="close" label="Cancel" onClick={() => void act(id, 'cancel')} />
             </>
         }>
-            {(job.state === 'interrupted' || seconds !== undefined) && (
-                <p class="job-facts">
-                    {job.state === 'interrupted' && 'Was interrupted; goes on where it stopped. '}
-                    {seconds !== undefined && `About ${duration(seconds)}`}
-                </p>
+            {job.state === 'interrupted' && (
+                <p class="job-facts">{job.error?.message ?? 'It was interrupted'}; it goes on where it stopped.</p>
             )}
         </Row>
     );

@@ -1,5 +1,6 @@
 /* The input of one setting, and what is wrong with what was typed. */
-import { bytes } from '../format';
+import { bytes, typedBytes } from '../format';
+import { parseBytes } from '../form/values';
 import type { Setting, SettingValue } from '../types';
 
 /* What was changed on the page, else what the server has. */
@@ -7,14 +8,27 @@ export function valueOf(s: Setting, changes: Record<string, SettingValue>): Sett
     return changes[s.name] ?? s.value;
 }
 
+const isNumber = (s: Setting) => s.type === 'int' || s.type === 'real';
+const isSize = (s: Setting) => isNumber(s) && s.name.endsWith('_bytes');
+
+/* What the server is to get; NaN where that is no number. */
+export function sentValue(s: Setting, v: SettingValue): SettingValue {
+    if (!isNumber(s) || typeof v === 'number')
+        return v;
+    const text = String(v).trim();
+    return text === '' ? NaN : isSize(s) ? (parseBytes(text) ?? NaN) : Number(text);
+}
+
 export function problemOf(s: Setting, v: SettingValue): string | null {
-    if (s.type !== 'int' && s.type !== 'real')
+    if (!isNumber(s))
         return null;
-    const n = typeof v === 'string' && !v.trim() ? NaN : Number(v);
+    const n = Number(sentValue(s, v));
     const isIn = isFinite(n) && (s.min === null || n >= s.min) && (s.max === null || n <= s.max);
     if (isIn && (s.type === 'real' || Number.isSafeInteger(n)))
         return null;
-    return `Expected a ${s.type === 'int' ? 'whole ' : ''}number from ${s.min ?? '−∞'} to ${s.max ?? '∞'}`;
+    const show = (limit: number | null, none: string) => (limit === null ? none : isSize(s) ? bytes(limit) : String(limit));
+    const what = isSize(s) ? 'size such as 20G,' : s.type === 'int' ? 'whole number' : 'number';
+    return `Expected a ${what} from ${show(s.min, '−∞')} to ${show(s.max, '∞')}`;
 }
 
 interface Props {
@@ -38,14 +52,14 @@ export function SettingInput({ setting: s, value, id, isWrong, onChange }: Props
                 {(s.choices ?? []).map((c) => <option key={c} value={c}>{c}</option>)}
             </select>
         );
-    const isNumber = s.type === 'int' || s.type === 'real';
-    const onInput = (text: string) => onChange(isNumber && Number(text) === s.value && text.trim() ? s.value : text);
-    const size = s.name.endsWith('_bytes') && Number(value) > 0 ? bytes(Number(value)) : null;
+    const onInput = (text: string) => onChange(sentValue(s, text) === s.value ? s.value : text);
+    const n = isSize(s) && !isWrong ? Number(sentValue(s, value)) : 0;
+    const shown = isSize(s) && typeof value === 'number' ? typedBytes(value) : String(value);
     return (
         <span class="setting-value">
-            <input {...described} type="text" inputMode={isNumber ? 'numeric' : 'text'} spellcheck={false} autocomplete="off"
-                aria-invalid={isWrong} value={String(value)} onInput={(e) => onInput(e.currentTarget.value)} />
-            {size && <span class="job-facts">{size}</span>}
+            <input {...described} type="text" inputMode={isNumber(s) && !isSize(s) ? 'numeric' : 'text'} spellcheck={false} autocomplete="off"
+                aria-invalid={isWrong} value={shown} onInput={(e) => onInput(e.currentTarget.value)} />
+            {n > 0 && <span class="job-facts">{bytes(n)}</span>}
         </span>
     );
 }

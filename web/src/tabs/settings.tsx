@@ -7,7 +7,7 @@ import { serverVersion } from '../state/live';
 import { theme, type Theme } from '../state/theme';
 import type { Setting, SettingValue, System } from '../types';
 import { Button } from '../ui/button';
-import { problemOf, SettingInput, valueOf } from './setting_input';
+import { problemOf, sentValue, SettingInput, valueOf } from './setting_input';
 
 interface Reply {
     settings: Setting[];
@@ -71,10 +71,8 @@ function ServerSettings() {
     const save = (e: Event) => {
         e.preventDefault();
         void attempt(async () => {
-            const body = Object.fromEntries(settings.filter((s) => s.name in changes).map((s) => {
-                const v = changes[s.name]!;
-                return [s.name, s.type === 'int' || s.type === 'real' ? Number(v) : v];
-            }));
+            const changed = settings.filter((s) => s.name in changes);
+            const body = Object.fromEntries(changed.map((s) => [s.name, sentValue(s, changes[s.name]!)]));
             setSettings((await call<Reply>('PUT', '/api/v1/settings', body)).settings);
             setChanges({});
             say('Settings saved.');

@@ -4,7 +4,7 @@ import { bytes, duration } from '../format';
 import { act } from '../state/actions';
 import { loadRequest, setValue, model } from '../state/draft';
 import { isActive, isFinal, isWaiting, promptOf, sizeOf, stateText } from '../state/job_kind';
-import { jobOf, queueIds } from '../state/jobs';
+import { counts, jobOf, queueIds } from '../state/jobs';
 import { stageId } from '../state/stage';
 import type { Job } from '../types';
 import { Button, LinkButton } from '../ui/button';
@@ -22,7 +22,7 @@ function EmptyStage() {
         <div class="screen empty-screen">
             <div class="empty">
                 <Icon name="outputs" size={40} />
-                <h2>No video yet</h2>
+                <h2>{counts.value.completed ? 'What comes next?' : 'No videos yet'}</h2>
                 <p>Describe one and press Generate. For example:</p>
                 <div class="examples">
                     {examples.map((e) => (

@@ -1,4 +1,4 @@
-import { duration, perStep } from '../format';
+import { about, duration, perStep } from '../format';
 import { isActive, share, stateText } from '../state/job_kind';
 import type { Job, Progress } from '../types';
 import { useNow } from './hooks';
@@ -35,7 +35,7 @@ export function ProgressText({ job }: { job: Job }) {
         parts.push(perStep(p.unit_s));
     const left = p ? remaining(p, now) : null;
     if (left !== null && p && p.done < p.total)
-        parts.push(left < 0.95 ? 'nearly done' : `about ${duration(left)} left`);
+        parts.push(left < 0.95 ? 'nearly done' : `${about(left)} left`);
     else if (job.started_at)
         parts.push(`${duration(now - job.started_at)} so far`);
     return (

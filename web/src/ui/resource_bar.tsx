@@ -6,7 +6,7 @@ import type { Gpu, Resources } from '../types';
 const WIDTH = 48;
 const HEIGHT = 18;
 
-function Meter({ name, value, series, hint }: { name: string; value: string; series: number[]; hint: string }) {
+function Meter({ name, value, more, series, hint }: { name: string; value: string; more?: string; series: number[]; hint: string }) {
     const points = sparkline(series, WIDTH, HEIGHT);
     const isHot = (series.at(-1) ?? 0) >= 90;
     return (
@@ -20,7 +20,7 @@ function Meter({ name, value, series, hint }: { name: string; value: string; ser
                 )}
             </svg>
             <span class="meter-name">{name}</span>
-            <span class="meter-value">{value}</span>
+            <span class="meter-value">{value}{more && <span class="meter-more"> · {more}</span>}</span>
         </div>
     );
 }
@@ -44,11 +44,11 @@ function GpuMeters({ all, index }: { all: readonly Resources[]; index: number })
         return null;
     const series = all.map((r) => r.gpus[index]);
     const name = index || (all.at(-1)?.gpus.length ?? 0) > 1 ? `GPU ${index}` : 'GPU';
-    const temperature = gpu.temperature_c === null ? '' : ` · ${Math.round(gpu.temperature_c)} °C`;
+    const temperature = gpu.temperature_c === null ? undefined : `${Math.round(gpu.temperature_c)} °C`;
     return (
         <>
             {gpu.utilization_percent !== null && (
-                <Meter name={name} value={percent(gpu.utilization_percent) + temperature} hint={gpuHint(gpu)}
+                <Meter name={name} value={percent(gpu.utilization_percent)} more={temperature} hint={gpuHint(gpu)}
                     series={series.map((g) => g?.utilization_percent ?? 0)} />
             )}
             <Meter name={`${name} memory`} value={bytes(gpu.memory_used_bytes)} hint={gpuHint(gpu)}
