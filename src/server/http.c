@@ -40,6 +40,7 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **c
             return;
         c->fd = info->connect_fd;
         c->waiting_ns = kn_clock_ns();
+        c->is_reading = true;
         pthread_mutex_lock(&h->lock);
         c->next = h->conns;
         if (c->next)
@@ -60,7 +61,8 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **c
     }
 }
 
-static void set_waiting(kn_http *h, struct MHD_Connection *connection, bool is_waiting)
+/* What the connection awaits now: the headers of a request, the rest of one, or nothing. */
+static void set_awaited(kn_http *h, struct MHD_Connection *connection, bool headers, bool rest)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
@@ -68,7 +70,9 @@ static void set_waiting(kn_http *h, struct MHD_Connection *connection, bool is_w
     if (!c)
         return;
     pthread_mutex_lock(&h->lock);
-    c->waiting_ns = is_waiting ? kn_clock_ns() : 0;
+    c->waiting_ns = headers ? kn_clock_ns() : 0;
+    c->is_reading = headers || rest;
+    c->has_ended = false;
     pthread_mutex_unlock(&h->lock);
 }
 
@@ -83,17 +87,21 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
                                   size_t *data_size, void **context)
 {
     kn_http_request *rq = *context;
+    enum MHD_Result result;
+    size_t size = *data_size;
     (void)url, (void)version;
     if (!rq)
         return MHD_NO;
-    if (!rq->has_begun) {
-        rq->has_begun = true;
-        set_waiting(cls, connection, false);
-        return kn_request_begin(rq, method);
-    }
-    size_t size = *data_size;
+    set_awaited(cls, connection, false, false);
+    if (!rq->has_begun)
+        result = kn_request_begin(rq, method);
+    else
+        result = size ? kn_request_take(rq, data, size) : kn_request_end(rq);
     *data_size = 0;
-    return size ? kn_request_take(rq, data, size) : kn_request_end(rq);
+    rq->has_begun = true;
+    if (result == MHD_YES && !rq->has_ended)
+        set_awaited(cls, connection, false, true);
+    return result;
 }
 
 /* For a WebSocket this runs under a lock of libmicrohttpd, so no lock is taken then: on_upgrade has emptied the request. */
@@ -103,7 +111,7 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
     kn_http_request *rq = *context;
     *context = NULL;
     if (code == MHD_REQUEST_TERMINATED_COMPLETED_OK && rq && rq->reply.kind != KN_REPLY_SOCKET)
-        set_waiting(cls, connection, true);
+        set_awaited(cls, connection, true, false);
     kn_request_free(rq);
 }
 
@@ -114,13 +122,24 @@ static size_t keep_escaped(void *cls, struct MHD_Connection *connection, char *t
     return strlen(text);
 }
 
+/* Whether the client went away in the middle of a request: seen twice, as what was just read may be the request's end.
+ * libmicrohttpd misses it when the end comes along with the last bytes, and keeps everything until its time-out. */
+static bool is_gone(kn_http_conn *c)
+{
+    char byte;
+    bool has_ended = c->is_reading && recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+    bool is_second = has_ended && c->has_ended;
+    c->has_ended = has_ended;
+    return is_second;
+}
+
 void kn_http_tick(kn_http *h)
 {
     int64_t oldest = kn_clock_ns() - (int64_t)h->opts.timeout_s * 1000000000;
     pthread_mutex_lock(&h->lock);
     /* libmicrohttpd's own time-out begins anew with every byte. */
-    for (const kn_http_conn *c = h->conns; c; c = c->next)
-        if (c->waiting_ns && c->waiting_ns < oldest)
+    for (kn_http_conn *c = h->conns; c; c = c->next)
+        if ((c->waiting_ns && c->waiting_ns < oldest) || is_gone(c))
             shutdown(c->fd, SHUT_RDWR);
     kn_sse_ping_all(h);
     pthread_mutex_unlock(&h->lock);

@@ -24,6 +24,8 @@ typedef struct kn_http_conn {
     struct kn_http_conn *prev, *next;
     int fd;
     int64_t waiting_ns; /* since when its next request's headers are awaited; 0: they are here */
+    bool is_reading;    /* the rest of a request is awaited */
+    bool has_ended;     /* the client had nothing more to send when last looked at */
 } kn_http_conn;
 
 struct kn_http {
@@ -110,7 +112,7 @@ struct kn_http_request {
     struct MHD_Connection *connection;
     char *uri; /* as it came */
     char method[16];
-    bool has_begun;
+    bool has_begun, has_ended;
     bool has_body, is_chunked, wants_continue;
     uint64_t body_size; /* as it was announced; 0 if chunked */
     int64_t began_ns;

@@ -279,6 +279,7 @@ static void write_log(const kn_http_request *rq)
 
 enum MHD_Result kn_request_end(kn_http_request *rq)
 {
+    rq->has_ended = true;
     if (!rq->refused)
         kn_intake_end(rq);
     if (!rq->refused)
