@@ -6,14 +6,16 @@ FUZZ_SECONDS ?= 60
 BENCH_ARGS ?= --config wan-1.3b
 BENCH_DEMO_ARGS ?=
 OUT ?= out
+SHOTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-asan test-tsan test-fixtures bench bench-demo demo-sheet check format fuzz install clean
+.PHONY: help build demo test test-e2e test-asan test-tsan test-fixtures bench bench-demo demo-sheet check format fuzz install clean
 
 help:
 	@echo 'make build          the program at build/kinora, the comparison tool at build/tests/parity'
 	@echo 'make demo           build, then make a short video, $(OUT)/demo.mp4: PROMPT="a blue star spins"'
 	@echo 'make test           build, then run all tests'
+	@echo 'make test-e2e       the page in a real browser, against a real studio: SHOTS=DIR keeps pictures of it'
 	@echo 'make test-asan      the tests under AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make test-tsan      the tests under ThreadSanitizer'
 	@echo 'make test-fixtures  compare with recorded reference values: FIXTURES=DIR [DTYPE=f32|bf16|int8]'
@@ -44,6 +46,10 @@ demo: build
 
 test: build
 	@ctest --preset release -j $(JOBS)
+
+test-e2e: build
+	@tools/setup.sh e2e
+	@KINORA_SHOTS="$(SHOTS)" tools/test-e2e.sh build/kinora
 
 test-asan:
 	@tools/setup.sh test

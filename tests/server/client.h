@@ -209,9 +209,10 @@ KN_UNUSED static answer ask_with_body(int port, const char *method, const char *
                                       const void *body, size_t size)
 {
     char head[1024];
-    int n = snprintf(head, sizeof head,
-                     "%s %s HTTP/1.1\r\nHost: localhost:%d\r\nContent-Type: %s\r\nContent-Length: %zu\r\n\r\n",
-                     method, path, port, type, size);
+    int n =
+        snprintf(head, sizeof head,
+                 "%s %s HTTP/1.1\r\nHost: localhost:%d\r\nContent-Type: %s\r\nContent-Length: %zu\r\n\r\n",
+                 method, path, port, type, size);
     char *all = malloc((size_t)n + size);
     assert_non_null(all);
     memcpy(all, head, (size_t)n);

@@ -80,8 +80,8 @@ static int post_any(void *ud, const kn_http_request *rq, kn_reply *reply, kn_err
             return rc ? rc : KN_EIO;
         }
         json_array_append_new(files,
-                              json_pack("{s:s, s:s, s:s, s:I, s:i, s:o*}", "name", f->name, "filename", f->filename,
-                                        "type", f->type, "size", (json_int_t)f->size, "mode",
+                              json_pack("{s:s, s:s, s:s, s:I, s:i, s:o*}", "name", f->name, "filename",
+                                        f->filename, "type", f->type, "size", (json_int_t)f->size, "mode",
                                         (int)(st.st_mode & 0777), "text", json_stringn(data, size)));
         free(data);
     }
@@ -190,7 +190,8 @@ KN_UNUSED static void keep_and_publish(small_server *s, int64_t id, const char *
     kn_feed_publish(s->feed, id, NULL, json);
 }
 
-static void replay(void *ud, int64_t last_id, void (*put_one)(void *to, int64_t id, const char *json), void *to)
+static void replay(void *ud, int64_t last_id, void (*put_one)(void *to, int64_t id, const char *json),
+                   void *to)
 {
     small_server *s = ud;
     pthread_mutex_lock(&s->lock);

@@ -15,9 +15,10 @@ static void test_answers(void **state)
     assert_string_equal(header(&a, "X-Content-Type-Options"), "nosniff");
     assert_string_equal(header(&a, "Referrer-Policy"), "no-referrer");
     assert_string_equal(header(&a, "Cross-Origin-Resource-Policy"), "same-origin");
-    assert_string_equal(header(&a, "Content-Security-Policy"),
-                        "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; style-src 'self'; "
-                        "frame-ancestors 'none'");
+    assert_string_equal(
+        header(&a, "Content-Security-Policy"),
+        "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; style-src 'self'; "
+        "frame-ancestors 'none'");
     answer_done(&a);
     a = ask_for(s->port, "/items/job%20_1", "");
     assert_string_equal(a.body, "{\"q\":null,\"id\":\"job _1\",\"name\":null,\"n\":7}");
@@ -55,8 +56,8 @@ static void test_keep_alive_after_errors(void **state)
     for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
         char text[256];
         answer a;
-        snprintf(text, sizeof text, "%s HTTP/1.1\r\nHost: localhost:%d\r\nContent-Length: 0\r\n\r\n", requests[i],
-                 s->port);
+        snprintf(text, sizeof text, "%s HTTP/1.1\r\nHost: localhost:%d\r\nContent-Length: 0\r\n\r\n",
+                 requests[i], s->port);
         put_text(fd, text);
         assert_true(get_answer(fd, &a, true));
         assert_int_equal(a.status, statuses[i]);
@@ -100,8 +101,10 @@ static void test_error_body(void **state)
     small_server *s = *state;
     answer a = ask_for(s->port, "/busy", "");
     assert_int_equal(a.status, 409);
-    assert_string_equal(a.body, "{\"error\":{\"code\":\"KN_EBUSY\",\"type\":\"invalid_request_error\",\"param\":\"steps\","
-                                "\"message\":\"steps: the queue is full, ?" "?\"}}");
+    assert_string_equal(
+        a.body, "{\"error\":{\"code\":\"KN_EBUSY\",\"type\":\"invalid_request_error\",\"param\":\"steps\","
+                "\"message\":\"steps: the queue is full, ?"
+                "?\"}}");
     assert_string_equal(header(&a, "Content-Type"), "application/json");
     answer_done(&a);
     a = ask_for(s->port, "/nothing", "");
@@ -251,7 +254,9 @@ static const bad bads[] = {
     {"POST /json HTTP/1.1\r\n@Origin: http://localhost\r\n\r\n", 403},
     {"DELETE /items/1 HTTP/1.1\r\n@Origin: https://evil.example\r\n\r\n", 403},
     {"PATCH /items/1 HTTP/1.1\r\n@Origin: file://\r\n\r\n", 403},
-    {"OPTIONS /items/1 HTTP/1.1\r\n@Origin: http://evil.example\r\nAccess-Control-Request-Method: PUT\r\n\r\n", 403},
+    {"OPTIONS /items/1 HTTP/1.1\r\n@Origin: http://evil.example\r\nAccess-Control-Request-Method: "
+     "PUT\r\n\r\n",
+     403},
     {"POST /json HTTP/1.1\r\n@Sec-Fetch-Site: cross-site\r\n\r\n", 403},
     {"POST /json HTTP/1.1\r\n@Sec-Fetch-Site: same-site\r\n\r\n", 403},
     {"GET /ws HTTP/1.1\r\n@Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
@@ -280,12 +285,16 @@ static const bad bads[] = {
     {"POST /json HTTP/1.1\r\n@Content-Length: 2\r\n\r\n{}", 415},
     {"POST /json HTTP/1.1\r\n@Content-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}", 415},
     {"POST /json HTTP/1.1\r\n@Content-Type: application/jsonp\r\nContent-Length: 2\r\n\r\n{}", 415},
-    {"POST /json HTTP/1.1\r\n@Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 3\r\n\r\na=1", 415},
+    {"POST /json HTTP/1.1\r\n@Content-Type: application/x-www-form-urlencoded\r\nContent-Length: "
+     "3\r\n\r\na=1",
+     415},
     {"POST /form HTTP/1.1\r\n@Content-Type: text/plain\r\nContent-Length: 3\r\n\r\na=1", 415},
     {"POST /json HTTP/1.1\r\n@" JSON_TYPE "Content-Length: 1048577\r\nExpect: 100-continue\r\n\r\n", 413},
     {"POST /raw HTTP/1.1\r\n@Content-Length: 536870913\r\nExpect: 100-continue\r\n\r\n", 413},
     {"POST /raw HTTP/1.1\r\n@Content-Length: 18446744073709551614\r\n\r\n", 413},
-    {"POST /form HTTP/1.1\r\n@Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 540000000\r\n\r\n", 413},
+    {"POST /form HTTP/1.1\r\n@Content-Type: multipart/form-data; boundary=b\r\nContent-Length: "
+     "540000000\r\n\r\n",
+     413},
     {"POST /json HTTP/1.1\r\n@" JSON_TYPE "Content-Length: 2\r\n\r\n[]", 400},
     {"POST /json HTTP/1.1\r\n@" JSON_TYPE "Content-Length: 1\r\n\r\n1", 400},
     {"POST /json HTTP/1.1\r\n@" JSON_TYPE "Content-Length: 1\r\n\r\n{", 400},
@@ -293,11 +302,17 @@ static const bad bads[] = {
     {"POST /json HTTP/1.1\r\n@" JSON_TYPE "Content-Length: 9\r\n\r\n{\"a\":01}x", 400},
     {"POST /json HTTP/1.1\r\n@" JSON_TYPE "Content-Length: 8\r\n\r\n{\"\xff\":1} ", 400},
     {"POST /json HTTP/1.1\r\n@" JSON_TYPE "Content-Length: 12\r\n\r\n{\"a\":\"\\u0000", 400},
-    {"POST /form HTTP/1.1\r\n@Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 7\r\n\r\na=1&a=2", 400},
-    {"POST /form HTTP/1.1\r\n@Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 5\r\n\r\na=%00", 400},
+    {"POST /form HTTP/1.1\r\n@Content-Type: application/x-www-form-urlencoded\r\nContent-Length: "
+     "7\r\n\r\na=1&a=2",
+     400},
+    {"POST /form HTTP/1.1\r\n@Content-Type: application/x-www-form-urlencoded\r\nContent-Length: "
+     "5\r\n\r\na=%00",
+     400},
     {"POST /form HTTP/1.1\r\n@Content-Type: multipart/form-data\r\nContent-Length: 1\r\n\r\nx", 400},
-    {"POST /form HTTP/1.1\r\n@Content-Type: multipart/form-data; boundary=\r\nContent-Length: 1\r\n\r\nx", 400},
-    {"POST /form HTTP/1.1\r\n@Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 1\r\n\r\nx", 400},
+    {"POST /form HTTP/1.1\r\n@Content-Type: multipart/form-data; boundary=\r\nContent-Length: 1\r\n\r\nx",
+     400},
+    {"POST /form HTTP/1.1\r\n@Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 1\r\n\r\nx",
+     400},
     {"POST /login HTTP/1.1\r\n@" JSON_TYPE "Content-Length: 2\r\n\r\n{}", 400},
     {"POST /login HTTP/1.1\r\n@" JSON_TYPE "Content-Length: 11\r\n\r\n{\"token\":1}", 400},
     /* where does the request end? */
@@ -349,11 +364,13 @@ static void test_bad_requests(void **state)
         bool got = get_answer(fd, &a, strncmp(text, "HEAD", 4) != 0);
         bool ok = bads[i].status < 0 ? !got || a.status >= 400 : got && a.status == bads[i].status;
         if (!ok)
-            fail_msg("%s: %d %s, expected %d", bads[i].request, a.status, a.body ? a.body : "", bads[i].status);
+            fail_msg("%s: %d %s, expected %d", bads[i].request, a.status, a.body ? a.body : "",
+                     bads[i].status);
         if (bads[i].status > 0 && strncmp(text, "HEAD", 4) != 0) {
             json_t *json = json_loads(a.body, 0, NULL);
             const json_t *e = json_object_get(json, "error");
-            assert_true(json_is_string(json_object_get(e, "code")) && json_is_string(json_object_get(e, "message")));
+            assert_true(json_is_string(json_object_get(e, "code")) &&
+                        json_is_string(json_object_get(e, "message")));
             assert_true(json_is_string(json_object_get(e, "type")) && json_object_get(e, "param"));
             assert_string_equal(header(&a, "X-Content-Type-Options"), "nosniff");
             json_decref(json);

@@ -106,9 +106,8 @@ static void test_download(void **state)
     answer_done(&a);
     a = ask_for(s->port, "/file?download=a%22b%0d%0aX:%20%C3%A9.mp4", "");
     assert_int_equal(a.status, 200);
-    assert_string_equal(header(&a, "Content-Disposition"),
-                        "attachment; filename=\"a_b__X_ __.mp4\"; "
-                        "filename*=UTF-8''a%22b%0D%0AX%3A%20%C3%A9.mp4");
+    assert_string_equal(header(&a, "Content-Disposition"), "attachment; filename=\"a_b__X_ __.mp4\"; "
+                                                           "filename*=UTF-8''a%22b%0D%0AX%3A%20%C3%A9.mp4");
     answer_done(&a);
 }
 

@@ -66,13 +66,16 @@ static const struct {
     {"--B\r\n" CD "name=\"a\"\r\n\r\n\r\n--B--", "[a|-|];"},
     {"--B\r\n" CD "name=\"\"\r\n\r\n1\r\n--B--", "[|-|]1;"},
     {"--B\r\n" CD "name=\"a\"\r\n\r\n1\r\n--B\r\n" CD "name=\"b\"\r\n\r\n2\r\n--B--", "[a|-|]1;[b|-|]2;"},
-    {"--B\r\n" CD "name=\"f\"; filename=\"x.png\"\r\nContent-Type: image/png\r\n\r\nPNG\r\n--B--", "[f|x.png|image/png]PNG;"},
+    {"--B\r\n" CD "name=\"f\"; filename=\"x.png\"\r\nContent-Type: image/png\r\n\r\nPNG\r\n--B--",
+     "[f|x.png|image/png]PNG;"},
     {"--B\r\ncontent-disposition:form-data;name=f;filename=x\r\n\r\n1\r\n--B--", "[f|x|]1;"},
     {"--B\r\n" CD "name=\"f\"; filename=\"\"\r\n\r\n\r\n--B--", "[f||];"},
     {"--B\r\n" CD "name=\"a\\\"b\\\\c\\d;e\"\r\n\r\n1\r\n--B--", "[a\"b\\c\\d;e|-|]1;"},
     {"--B\r\n" CD "name=\"f\"; filename=\"../../etc/passwd\"\r\n\r\n1\r\n--B--", "[f|../../etc/passwd|]1;"},
-    {"--B\r\n" CD "name=\"f\"; filename=\"\xc3\xa9\"; filename*=UTF-8''x\r\n\r\n1\r\n--B--", "[f|\xc3\xa9|]1;"},
-    {"--B\r\nX-Other: y\r\n" CD "name=\"a\"\r\nContent-Transfer-Encoding: binary\r\n\r\n1\r\n--B--", "[a|-|]1;"},
+    {"--B\r\n" CD "name=\"f\"; filename=\"\xc3\xa9\"; filename*=UTF-8''x\r\n\r\n1\r\n--B--",
+     "[f|\xc3\xa9|]1;"},
+    {"--B\r\nX-Other: y\r\n" CD "name=\"a\"\r\nContent-Transfer-Encoding: binary\r\n\r\n1\r\n--B--",
+     "[a|-|]1;"},
     {"--B--", ""},
     /* what only looks like a boundary */
     {"--B\r\n" CD "name=\"a\"\r\n\r\n--B\r\n--B--", "[a|-|]--B;"},
@@ -83,8 +86,10 @@ static const struct {
     {"--B\r\n" CD "name=\"a\"\r\n\r\n1\r\n--B\r\r\n--B--", "[a|-|]1\r\n--B\r;"},
     {"--B\r\n" CD "name=\"a\"\r\n\r\n1\r\n--B \r\n\r\n--B--", "[a|-|]1\r\n--B \r\n;"},
     {"--B\r\n" CD "name=\"a\"\r\n\r\n1\n--B--\n\r\n--B--", "[a|-|]1\n--B--\n;"},
-    {"--B\r\n" CD "name=\"a\"\r\n\r\n\r\r\n\r\r\n-\r\n--\r\n--b\r\n--B--", "[a|-|]\r\r\n\r\r\n-\r\n--\r\n--b;"},
-    {"--B\r\n" CD "name=\"a\"\r\n\r\nContent-Type: multipart/mixed; boundary=C\r\n\r\n--C\r\n\r\n--C--\r\n--B--",
+    {"--B\r\n" CD "name=\"a\"\r\n\r\n\r\r\n\r\r\n-\r\n--\r\n--b\r\n--B--",
+     "[a|-|]\r\r\n\r\r\n-\r\n--\r\n--b;"},
+    {"--B\r\n" CD
+     "name=\"a\"\r\n\r\nContent-Type: multipart/mixed; boundary=C\r\n\r\n--C\r\n\r\n--C--\r\n--B--",
      "[a|-|]Content-Type: multipart/mixed; boundary=C\r\n\r\n--C\r\n\r\n--C--;"},
     /* refused */
     {"", NULL},
@@ -120,8 +125,8 @@ static void test_forms(void **state)
         for (size_t piece = 1; piece <= strlen(cases[i].text) + 1; piece++) {
             char out[4096];
             kn_err err = {0};
-            int rc = parse("multipart/form-data; boundary=B", cases[i].text, strlen(cases[i].text), piece, out,
-                           sizeof out, &err);
+            int rc = parse("multipart/form-data; boundary=B", cases[i].text, strlen(cases[i].text), piece,
+                           out, sizeof out, &err);
             if (cases[i].expected ? rc || strcmp(out, cases[i].expected) != 0 : rc != KN_EINVAL || !*err.msg)
                 fail_msg("%s (pieces of %zu): %d %s %s", cases[i].text, piece, rc, err.msg, out);
         }
