@@ -17,6 +17,7 @@
 
 typedef struct small_server {
     kn_http *http;
+    kn_route_table table;
     kn_feed *feed;
     int port;
     char dir[64], file[96];
@@ -222,14 +223,12 @@ KN_UNUSED static small_server *server_start(kn_http_opts opts)
     fclose(f);
     s->feed = kn_feed_new(replay, s);
     assert_non_null(s->feed);
-    kn_route_table table = {routes, s};
+    s->table = (kn_route_table){routes, s};
     opts.host = opts.host ? opts.host : "127.0.0.1";
     opts.upload_dir = s->dir;
     opts.log = on_log;
     opts.log_ud = s;
-    static kn_route_table tables[1]; /* lives as long as the server; one at a time */
-    tables[0] = table;
-    int rc = kn_http_start(&opts, tables, 1, &s->http, &err);
+    int rc = kn_http_start(&opts, &s->table, 1, &s->http, &err);
     if (rc)
         fail_msg("%s", err.msg);
     s->port = kn_http_port(s->http);
