@@ -37,7 +37,8 @@ static void replay(void *ud, int64_t last_id, void (*put)(void *to, int64_t id, 
     for (int64_t id = last_id + 1; id <= b->last_kept; id++) {
         snprintf(json, b->kept_bytes + 64, "{\"type\":\"job\",\"id\":%lld,\"x\":\"%0*d\"}", (long long)id,
                  (int)b->kept_bytes, 0);
-        if (id == b->publish_at) { /* kept, published, and given again in this very round; then one that is only published */
+        if (id ==
+            b->publish_at) { /* kept, published, and given again in this very round; then one that is only published */
             kn_feed_publish(b->feed, id, NULL, json);
             kn_feed_publish(b->feed, 0, "p", "{\"type\":\"progress\",\"n\":1}");
             kn_feed_publish(b->feed, 0, "p", "{\"type\":\"progress\",\"n\":2}");
@@ -159,7 +160,8 @@ static void test_giving_again(void **state)
     (void)state;
     bench *b = make(2, 5, 1);
     b->publish_at = 4;
-    kn_feed_publish(b->feed, 5, NULL, "{\"type\":\"job\",\"id\":5,\"x\":\"0\"}"); /* before the replay, which has it too */
+    kn_feed_publish(b->feed, 5, NULL,
+                    "{\"type\":\"job\",\"id\":5,\"x\":\"0\"}"); /* before the replay, which has it too */
     assert_next(b, "id: 3\nevent: job\ndata: {\"type\":\"job\",\"id\":3,\"x\":\"0\"}\n\n");
     kn_feed_publish(b->feed, 6, NULL, "{\"type\":\"job\",\"id\":6}");
     assert_next(b, "id: 4\nevent: job\ndata: {\"type\":\"job\",\"id\":4,\"x\":\"0\"}\n\n");
@@ -187,7 +189,8 @@ static void test_giving_much_again(void **state)
             had_progress = true;
         kn_message_unref(m);
         assert_true(b->l.n_bytes <= KN_LIMIT_FEED_BYTES);
-        if (expected % 10 == 0 && b->last_kept < KEPT + LIVE) { /* goes on while it catches up: kept, then published */
+        if (expected % 10 == 0 &&
+            b->last_kept < KEPT + LIVE) { /* goes on while it catches up: kept, then published */
             char json[64];
             snprintf(json, sizeof json, "{\"id\":%lld}", (long long)++b->last_kept);
             kn_feed_publish(b->feed, b->last_kept, NULL, json);
@@ -228,8 +231,8 @@ static void test_no_json(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_event_text),      cmocka_unit_test(test_replacing),
-        cmocka_unit_test(test_cut_off),         cmocka_unit_test(test_giving_again),
+        cmocka_unit_test(test_event_text),        cmocka_unit_test(test_replacing),
+        cmocka_unit_test(test_cut_off),           cmocka_unit_test(test_giving_again),
         cmocka_unit_test(test_giving_much_again), cmocka_unit_test(test_unknown_last_id),
         cmocka_unit_test(test_no_json),
     };

@@ -41,20 +41,34 @@ static void test_hosts(void **state)
         const char *address, *host;
         bool is_good;
     } cases[] = {
-        {"127.0.0.1", "localhost:8188", true},     {"127.0.0.1", "LOCALHOST:8188", true},
-        {"127.0.0.1", "127.0.0.1:8188", true},     {"127.0.0.1", "[::1]:8188", true},
-        {"127.0.0.1", "localhost", true},          {"127.0.0.1", "localhost:80", false},
-        {"127.0.0.1", "studio.example:8188", true}, {"127.0.0.1", "studio.example", true},
-        {"127.0.0.1", "Studio.Example", true},     {"127.0.0.1", "studio.example:9", false},
-        {"127.0.0.1", "other.example:8443", true}, {"127.0.0.1", "other.example", false},
-        {"127.0.0.1", "other.example:8188", false}, {"127.0.0.1", "192.168.1.5:8188", false},
-        {"127.0.0.1", "evil.example:8188", false}, {"127.0.0.1", "localhost.", false},
-        {"127.0.0.1", "", false},                  {"127.0.0.1", NULL, false},
-        {"127.0.0.1", "localhost:0", false},       {"127.0.0.1", "localhost:8188x", false},
-        {"127.0.0.1", "localhost/x", false},       {"127.0.0.1", "[::1", false},
-        {"0.0.0.0", "192.168.1.5:8188", true},     {"0.0.0.0", "192.168.1.5:9000", true},
-        {"0.0.0.0", "[fe80::1]:8188", true},       {"0.0.0.0", "localhost:9000", true},
-        {"0.0.0.0", "evil.example:8188", false},   {"0.0.0.0", "1.2.3.4.evil.example", false},
+        {"127.0.0.1", "localhost:8188", true},
+        {"127.0.0.1", "LOCALHOST:8188", true},
+        {"127.0.0.1", "127.0.0.1:8188", true},
+        {"127.0.0.1", "[::1]:8188", true},
+        {"127.0.0.1", "localhost", true},
+        {"127.0.0.1", "localhost:80", false},
+        {"127.0.0.1", "studio.example:8188", true},
+        {"127.0.0.1", "studio.example", true},
+        {"127.0.0.1", "Studio.Example", true},
+        {"127.0.0.1", "studio.example:9", false},
+        {"127.0.0.1", "other.example:8443", true},
+        {"127.0.0.1", "other.example", false},
+        {"127.0.0.1", "other.example:8188", false},
+        {"127.0.0.1", "192.168.1.5:8188", false},
+        {"127.0.0.1", "evil.example:8188", false},
+        {"127.0.0.1", "localhost.", false},
+        {"127.0.0.1", "", false},
+        {"127.0.0.1", NULL, false},
+        {"127.0.0.1", "localhost:0", false},
+        {"127.0.0.1", "localhost:8188x", false},
+        {"127.0.0.1", "localhost/x", false},
+        {"127.0.0.1", "[::1", false},
+        {"0.0.0.0", "192.168.1.5:8188", true},
+        {"0.0.0.0", "192.168.1.5:9000", true},
+        {"0.0.0.0", "[fe80::1]:8188", true},
+        {"0.0.0.0", "localhost:9000", true},
+        {"0.0.0.0", "evil.example:8188", false},
+        {"0.0.0.0", "1.2.3.4.evil.example", false},
         {"0.0.0.0", "[evil.example]", false},
     };
     const char *const hosts[] = {"studio.example", "other.example:8443", NULL};
@@ -203,12 +217,18 @@ static void test_login(void **state)
 {
     small_server *s = *state;
     char cookie[512];
-    assert_int_equal(login(s, "application/json", "{\"token\":\"wrong-secret\"}", cookie, sizeof cookie), 401);
+    assert_int_equal(login(s, "application/json", "{\"token\":\"wrong-secret\"}", cookie, sizeof cookie),
+                     401);
     assert_string_equal(cookie, "");
-    assert_int_equal(login(s, "application/json", "{\"token\":\"a-secret-of-the-test\",\"x\":1}", cookie, sizeof cookie), 400);
-    assert_int_equal(login(s, "application/x-www-form-urlencoded", "token=a-secret-of-the-test", cookie, sizeof cookie), 303);
+    assert_int_equal(
+        login(s, "application/json", "{\"token\":\"a-secret-of-the-test\",\"x\":1}", cookie, sizeof cookie),
+        400);
+    assert_int_equal(
+        login(s, "application/x-www-form-urlencoded", "token=a-secret-of-the-test", cookie, sizeof cookie),
+        303);
     assert_int_equal(status_for(s, "/echo", cookie), 200);
-    assert_int_equal(login(s, "application/json", "{\"token\":\"a-secret-of-the-test\"}", cookie, sizeof cookie), 200);
+    assert_int_equal(
+        login(s, "application/json", "{\"token\":\"a-secret-of-the-test\"}", cookie, sizeof cookie), 200);
     assert_int_equal(status_for(s, "/echo", cookie), 200);
     answer a = ask(s->port, "POST /logout HTTP/1.1\r\nHost: localhost:%d\r\n%s\r\n", s->port, cookie);
     assert_int_equal(a.status, 200);
@@ -220,10 +240,11 @@ static void test_login(void **state)
 static void test_login_of_another_site(void **state)
 {
     small_server *s = *state;
-    answer a = ask(s->port,
-                   "POST /login HTTP/1.1\r\nHost: localhost:%d\r\nOrigin: http://evil.example\r\nContent-Type: "
-                   "application/json\r\nContent-Length: 32\r\n\r\n{\"token\":\"a-secret-of-the-test\"}",
-                   s->port);
+    answer a =
+        ask(s->port,
+            "POST /login HTTP/1.1\r\nHost: localhost:%d\r\nOrigin: http://evil.example\r\nContent-Type: "
+            "application/json\r\nContent-Length: 32\r\n\r\n{\"token\":\"a-secret-of-the-test\"}",
+            s->port);
     assert_int_equal(a.status, 403);
     assert_null(header(&a, "Set-Cookie"));
     answer_done(&a);
@@ -232,10 +253,11 @@ static void test_login_of_another_site(void **state)
 static void test_secure_cookie_behind_tls(void **state)
 {
     small_server *s = *state;
-    answer a = ask(s->port,
-                   "POST /login HTTP/1.1\r\nHost: localhost:%d\r\nOrigin: https://localhost:%d\r\nContent-Type: "
-                   "application/json\r\nContent-Length: 32\r\n\r\n{\"token\":\"a-secret-of-the-test\"}",
-                   s->port, s->port);
+    answer a =
+        ask(s->port,
+            "POST /login HTTP/1.1\r\nHost: localhost:%d\r\nOrigin: https://localhost:%d\r\nContent-Type: "
+            "application/json\r\nContent-Length: 32\r\n\r\n{\"token\":\"a-secret-of-the-test\"}",
+            s->port, s->port);
     assert_int_equal(a.status, 200);
     assert_non_null(strstr(header(&a, "Set-Cookie"), "; Secure"));
     answer_done(&a);

@@ -125,13 +125,15 @@ static void test_urlencoded(void **state)
 static void test_raw(void **state)
 {
     small_server *s = *state;
-    assert_answer(s, "/raw", "image/png", "PNG bytes", 201,
-                  "{\"json\":null,\"files\":[{\"name\":\"\",\"filename\":\"\",\"type\":\"image/png\",\"size\":9,"
-                  "\"mode\":384,\"text\":\"PNG bytes\"}]}");
-    assert_answer(s, "/raw", type_form,
-                  "--B\r\nContent-Disposition: form-data; name=\"f\"; filename=\"x\"\r\n\r\n1\r\n--B--", 201,
-                  "{\"json\":{},\"files\":[{\"name\":\"f\",\"filename\":\"x\",\"type\":\"\",\"size\":1,\"mode\":384,"
-                  "\"text\":\"1\"}]}");
+    assert_answer(
+        s, "/raw", "image/png", "PNG bytes", 201,
+        "{\"json\":null,\"files\":[{\"name\":\"\",\"filename\":\"\",\"type\":\"image/png\",\"size\":9,"
+        "\"mode\":384,\"text\":\"PNG bytes\"}]}");
+    assert_answer(
+        s, "/raw", type_form,
+        "--B\r\nContent-Disposition: form-data; name=\"f\"; filename=\"x\"\r\n\r\n1\r\n--B--", 201,
+        "{\"json\":{},\"files\":[{\"name\":\"f\",\"filename\":\"x\",\"type\":\"\",\"size\":1,\"mode\":384,"
+        "\"text\":\"1\"}]}");
     answer a = ask_with_body(s->port, "POST", "/keep", "image/png", "kept", 4);
     assert_int_equal(a.status, 200);
     answer_done(&a);
@@ -150,15 +152,17 @@ static void test_raw(void **state)
 static void test_form(void **state)
 {
     small_server *s = *state;
-    assert_answer(s, "/form", type_form,
-                  "--B\r\n" CD "name=\"prompt\"\r\n\r\na \xc3\xa9\r\n--B\r\n" CD
-                  "name=\"image\"; filename=\"a.png\"\r\nContent-Type: image/png\r\n\r\n--B-\r\n--B\r\n" CD
-                  "name=\"image\"; filename=\"b.png\"\r\n\r\n22\r\n--B\r\n" CD
-                  "name=\"none\"; filename=\"\"\r\nContent-Type: application/octet-stream\r\n\r\n\r\n--B--\r\n",
-                  201,
-                  "{\"json\":{\"prompt\":\"a \xc3\xa9\"},\"files\":[{\"name\":\"image\",\"filename\":\"a.png\",\"type\":"
-                  "\"image/png\",\"size\":4,\"mode\":384,\"text\":\"--B-\"},{\"name\":\"image\",\"filename\":"
-                  "\"b.png\",\"type\":\"\",\"size\":2,\"mode\":384,\"text\":\"22\"}]}");
+    assert_answer(
+        s, "/form", type_form,
+        "--B\r\n" CD "name=\"prompt\"\r\n\r\na \xc3\xa9\r\n--B\r\n" CD
+        "name=\"image\"; filename=\"a.png\"\r\nContent-Type: image/png\r\n\r\n--B-\r\n--B\r\n" CD
+        "name=\"image\"; filename=\"b.png\"\r\n\r\n22\r\n--B\r\n" CD
+        "name=\"none\"; filename=\"\"\r\nContent-Type: application/octet-stream\r\n\r\n\r\n--B--\r\n",
+        201,
+        "{\"json\":{\"prompt\":\"a "
+        "\xc3\xa9\"},\"files\":[{\"name\":\"image\",\"filename\":\"a.png\",\"type\":"
+        "\"image/png\",\"size\":4,\"mode\":384,\"text\":\"--B-\"},{\"name\":\"image\",\"filename\":"
+        "\"b.png\",\"type\":\"\",\"size\":2,\"mode\":384,\"text\":\"22\"}]}");
 }
 
 static void test_bad_forms(void **state)
@@ -221,9 +225,10 @@ static void test_cut_off(void **state)
         const char *body = bodies[i / 2];
         char head[256];
         int fd = dial(s->port);
-        snprintf(head, sizeof head,
-                 "POST /%s HTTP/1.1\r\nHost: localhost:%d\r\nContent-Type: %s\r\nContent-Length: 1000\r\n\r\n",
-                 i % 2 ? "raw" : "form", s->port, i % 2 ? "image/png" : type_form);
+        snprintf(
+            head, sizeof head,
+            "POST /%s HTTP/1.1\r\nHost: localhost:%d\r\nContent-Type: %s\r\nContent-Length: 1000\r\n\r\n",
+            i % 2 ? "raw" : "form", s->port, i % 2 ? "image/png" : type_form);
         put_text(fd, head);
         put_text(fd, body);
         if (i >= 4)

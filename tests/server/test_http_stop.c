@@ -170,7 +170,8 @@ static void test_stop_under_load(void **state)
         pthread_t threads[KINDS + 1];
         for (int i = 0; i <= KINDS; i++) {
             loads[i] = (load){s, i, &stop};
-            assert_int_equal(pthread_create(&threads[i], NULL, i < KINDS ? make_load : make_news, &loads[i]), 0);
+            assert_int_equal(pthread_create(&threads[i], NULL, i < KINDS ? make_load : make_news, &loads[i]),
+                             0);
         }
         nap_ms(200 + 100 * round);
         kn_http_stop(s->http);

@@ -73,7 +73,8 @@ static void assert_frame(int fd, int opcode, const void *data, size_t size)
     frame f;
     assert_true(get_frame(fd, &f));
     if (f.opcode != opcode || f.size != size || memcmp(f.data, data, size) != 0)
-        fail_msg("frame %d \"%s\", expected %d \"%.*s\"", f.opcode, f.data, opcode, (int)size, (const char *)data);
+        fail_msg("frame %d \"%s\", expected %d \"%.*s\"", f.opcode, f.data, opcode, (int)size,
+                 (const char *)data);
     free(f.data);
 }
 
@@ -99,12 +100,14 @@ static int open_socket_with(small_server *s, const void *more, size_t size)
     char text[8192];
     answer a = {0};
     int fd = dial(s->port);
-    int n = snprintf(text, sizeof text, "GET /ws HTTP/1.1\r\nHost: localhost:%d\r\n" HANDSHAKE "\r\n", s->port);
+    int n =
+        snprintf(text, sizeof text, "GET /ws HTTP/1.1\r\nHost: localhost:%d\r\n" HANDSHAKE "\r\n", s->port);
     memcpy(text + n, more, size);
     put(fd, text, (size_t)n + size);
     assert_true(get_head(fd, &a));
     assert_int_equal(a.status, 101);
-    assert_string_equal(header(&a, "Sec-WebSocket-Accept"), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="); /* RFC 6455, 1.3 */
+    assert_string_equal(header(&a, "Sec-WebSocket-Accept"),
+                        "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="); /* RFC 6455, 1.3 */
     assert_string_equal(header(&a, "Upgrade"), "websocket");
     assert_text(fd, "{\"type\":\"hello\"}");
     return fd;
@@ -117,7 +120,10 @@ static int open_socket(small_server *s)
 
 static void close_socket(int fd)
 {
-    put_frame(fd, 0x80 | CLOSE, "\x03\xe8" "bye", 5);
+    put_frame(fd, 0x80 | CLOSE,
+              "\x03\xe8"
+              "bye",
+              5);
     assert_frame(fd, CLOSE, "\x03\xe8", 2);
     assert_closed(fd);
     close(fd);
@@ -129,7 +135,8 @@ static void test_messages(void **state)
     int fd = open_socket(s);
     kn_feed_publish(s->feed, 5, NULL, "{\"type\":\"job\"}");
     assert_text(fd, "{\"type\":\"job\"}");
-    for (size_t size = 100; size <= 200000; size = size < 60000 ? size * 9 : size * 3) { /* each form of a length */
+    for (size_t size = 100; size <= 200000;
+         size = size < 60000 ? size * 9 : size * 3) { /* each form of a length */
         char *json = malloc(size + 1);
         assert_non_null(json);
         snprintf(json, size + 1, "{\"x\":\"%0*d\"}", (int)size - 8, 0);
@@ -148,8 +155,8 @@ static void test_same_origin(void **state)
     int fd = dial(s->port);
     char text[512];
     snprintf(text, sizeof text,
-             "GET /ws HTTP/1.1\r\nHost: localhost:%d\r\nOrigin: http://localhost:%d\r\n" HANDSHAKE "\r\n", s->port,
-             s->port);
+             "GET /ws HTTP/1.1\r\nHost: localhost:%d\r\nOrigin: http://localhost:%d\r\n" HANDSHAKE "\r\n",
+             s->port, s->port);
     put_text(fd, text);
     assert_true(get_head(fd, &a));
     assert_int_equal(a.status, 101);
@@ -186,7 +193,8 @@ static void test_pieces(void **state)
         for (size_t i = extra; i < n; i++)
             assert_true(put(fd, frames + i, 1));
         frame f;
-        for (bool is_last = false; !is_last;) { /* both are answered, or only the later one (RFC 6455, 5.5.3) */
+        for (bool is_last = false;
+             !is_last;) { /* both are answered, or only the later one (RFC 6455, 5.5.3) */
             assert_true(get_frame(fd, &f));
             assert_int_equal(f.opcode, PONG);
             is_last = strcmp(f.data, "two") == 0;
@@ -224,27 +232,27 @@ static const struct {
     int second; /* first byte of one more frame with "x"; 0: none */
     int code;
 } wrongs[] = {
-    {0x80 | 3, "", 0, 0, 1002},                          /* reserved opcodes */
-    {0x80 | 11, "", 0, 0, 1002},                         /* */
-    {0xc0 | TEXT, "x", 1, 0, 1002},                      /* reserved bits */
-    {0x90 | TEXT, "x", 1, 0, 1002},                      /* */
-    {PING, "x", 1, 0, 1002},                             /* a control frame in pieces */
-    {0x80 | PING, big, 126, 0, 1002},                    /* a long one */
-    {0x80, "x", 1, 0, 1002},                             /* nothing to continue */
-    {TEXT, "x", 1, 0x80 | TEXT, 1002},                   /* a message inside another */
-    {TEXT, "x", 1, 0x80 | BINARY, 1002},                 /* */
-    {0x80 | CLOSE, "\x03", 1, 0, 1002},                  /* half a code */
-    {0x80 | CLOSE, "\x03\xed", 2, 0, 1002},              /* 1005 is never sent */
-    {0x80 | CLOSE, "\x00\x01", 2, 0, 1002},              /* */
-    {0x80 | CLOSE, "\x0b\xb7", 2, 0, 1002},              /* 2999 */
-    {0x80 | CLOSE, "\x03\xe8\xff", 3, 0, 1007},          /* a reason that is no text */
-    {0x80 | TEXT, "\xff", 1, 0, 1007},                   /* */
-    {0x80 | TEXT, "\xc3", 1, 0, 1007},                   /* */
-    {TEXT, "\xc3", 1, 0x80, 1007},                       /* */
-    {0x80 | TEXT, "\xed\xa0\x80", 3, 0, 1007},           /* */
-    {0x80 | TEXT, big, sizeof big, 0, 1009},             /* */
-    {0x80 | BINARY, big, sizeof big, 0, 1009},           /* */
-    {TEXT, big, sizeof big - 1, 0x80, 1009},             /* together */
+    {0x80 | 3, "", 0, 0, 1002},                 /* reserved opcodes */
+    {0x80 | 11, "", 0, 0, 1002},                /* */
+    {0xc0 | TEXT, "x", 1, 0, 1002},             /* reserved bits */
+    {0x90 | TEXT, "x", 1, 0, 1002},             /* */
+    {PING, "x", 1, 0, 1002},                    /* a control frame in pieces */
+    {0x80 | PING, big, 126, 0, 1002},           /* a long one */
+    {0x80, "x", 1, 0, 1002},                    /* nothing to continue */
+    {TEXT, "x", 1, 0x80 | TEXT, 1002},          /* a message inside another */
+    {TEXT, "x", 1, 0x80 | BINARY, 1002},        /* */
+    {0x80 | CLOSE, "\x03", 1, 0, 1002},         /* half a code */
+    {0x80 | CLOSE, "\x03\xed", 2, 0, 1002},     /* 1005 is never sent */
+    {0x80 | CLOSE, "\x00\x01", 2, 0, 1002},     /* */
+    {0x80 | CLOSE, "\x0b\xb7", 2, 0, 1002},     /* 2999 */
+    {0x80 | CLOSE, "\x03\xe8\xff", 3, 0, 1007}, /* a reason that is no text */
+    {0x80 | TEXT, "\xff", 1, 0, 1007},          /* */
+    {0x80 | TEXT, "\xc3", 1, 0, 1007},          /* */
+    {TEXT, "\xc3", 1, 0x80, 1007},              /* */
+    {0x80 | TEXT, "\xed\xa0\x80", 3, 0, 1007},  /* */
+    {0x80 | TEXT, big, sizeof big, 0, 1009},    /* */
+    {0x80 | BINARY, big, sizeof big, 0, 1009},  /* */
+    {TEXT, big, sizeof big - 1, 0x80, 1009},    /* together */
 };
 
 static void test_wrong_frames(void **state)
@@ -425,13 +433,13 @@ static void test_server_pings(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_messages),     cmocka_unit_test(test_same_origin),
+        cmocka_unit_test(test_messages),       cmocka_unit_test(test_same_origin),
         cmocka_unit_test(test_ping_and_close), cmocka_unit_test(test_pieces),
-        cmocka_unit_test(test_fragments),    cmocka_unit_test(test_wrong_frames),
-        cmocka_unit_test(test_unmasked),     cmocka_unit_test(test_bad_lengths),
-        cmocka_unit_test(test_vanishing),    cmocka_unit_test(test_slow),
-        cmocka_unit_test(test_slow_progress), cmocka_unit_test(test_ping_flood),
-        cmocka_unit_test(test_many),         cmocka_unit_test(test_server_pings),
+        cmocka_unit_test(test_fragments),      cmocka_unit_test(test_wrong_frames),
+        cmocka_unit_test(test_unmasked),       cmocka_unit_test(test_bad_lengths),
+        cmocka_unit_test(test_vanishing),      cmocka_unit_test(test_slow),
+        cmocka_unit_test(test_slow_progress),  cmocka_unit_test(test_ping_flood),
+        cmocka_unit_test(test_many),           cmocka_unit_test(test_server_pings),
     };
     return cmocka_run_group_tests(tests, server_setup, server_teardown);
 }

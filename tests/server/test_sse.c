@@ -243,12 +243,9 @@ static void test_slow(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_events),
-        cmocka_unit_test(test_head),
-        cmocka_unit_test(test_resume),
-        cmocka_unit_test(test_resume_while_publishing),
-        cmocka_unit_test(test_ping),
-        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_events), cmocka_unit_test(test_head),
+        cmocka_unit_test(test_resume), cmocka_unit_test(test_resume_while_publishing),
+        cmocka_unit_test(test_ping),   cmocka_unit_test(test_many),
         cmocka_unit_test(test_slow),
     };
     return cmocka_run_group_tests(tests, server_setup, server_teardown);

@@ -48,12 +48,28 @@ static void test_utf8(void **state)
         const char *text;
         bool is_valid;
     } cases[] = {
-        {"", true},          {"a", true},         {"\xc2\x80", true},         {"\xdf\xbf", true},
-        {"\xe0\xa0\x80", true}, {"\xed\x9f\xbf", true}, {"\xee\x80\x80", true},     {"\xef\xbf\xbf", true},
-        {"\xf0\x90\x80\x80", true}, {"\xf4\x8f\xbf\xbf", true}, {"\x80", false},    {"\xc0\x80", false},
-        {"\xc1\xbf", false}, {"\xc2", false},     {"\xc2\xc2", false},        {"\xe0\x9f\xbf", false},
-        {"\xed\xa0\x80", false}, {"\xe1\x80", false}, {"\xf0\x8f\xbf\xbf", false}, {"\xf4\x90\x80\x80", false},
-        {"\xf5\x80\x80\x80", false}, {"\xff", false},
+        {"", true},
+        {"a", true},
+        {"\xc2\x80", true},
+        {"\xdf\xbf", true},
+        {"\xe0\xa0\x80", true},
+        {"\xed\x9f\xbf", true},
+        {"\xee\x80\x80", true},
+        {"\xef\xbf\xbf", true},
+        {"\xf0\x90\x80\x80", true},
+        {"\xf4\x8f\xbf\xbf", true},
+        {"\x80", false},
+        {"\xc0\x80", false},
+        {"\xc1\xbf", false},
+        {"\xc2", false},
+        {"\xc2\xc2", false},
+        {"\xe0\x9f\xbf", false},
+        {"\xed\xa0\x80", false},
+        {"\xe1\x80", false},
+        {"\xf0\x8f\xbf\xbf", false},
+        {"\xf4\x90\x80\x80", false},
+        {"\xf5\x80\x80\x80", false},
+        {"\xff", false},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
@@ -153,7 +169,8 @@ static void test_routes(void **state)
 
 static void test_rest_has_no_dots(void **state)
 {
-    static const char *const paths[] = {"/a/1/../2", "/a/1/2/..", "/a/1//2", "/a/1/./2", "/a/1/2/", "/a/x%2F..%2Fy", "/a/%2Fetc"};
+    static const char *const paths[] = {"/a/1/../2", "/a/1/2/..",     "/a/1//2",  "/a/1/./2",
+                                        "/a/1/2/",   "/a/x%2F..%2Fy", "/a/%2Fetc"};
     const kn_route_table tables[] = {{first, NULL}};
     (void)state;
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
@@ -169,8 +186,11 @@ static void test_rest_has_no_dots(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_decode),  cmocka_unit_test(test_utf8),   cmocka_unit_test(test_query),
-        cmocka_unit_test(test_routes), cmocka_unit_test(test_rest_has_no_dots),
+        cmocka_unit_test(test_decode),
+        cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_query),
+        cmocka_unit_test(test_routes),
+        cmocka_unit_test(test_rest_has_no_dots),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
