@@ -53,16 +53,17 @@ export function MediaField({ param }: { param: Param }) {
         if (e.clipboardData?.files.length)
             void take(e.clipboardData.files);
     };
+    const isWide = isMany || param.name === 'image';
     const isFull = !isMany && ids.length > 0;
     return (
-        <Field param={param} wide>
+        <Field param={param} wide={isWide}>
             <div class={isOver ? 'media over' : 'media'} onDrop={onDrop} onPaste={onPaste}
                 onDragOver={(e) => { e.preventDefault(); setOver(true); }} onDragLeave={() => setOver(false)}>
                 {ids.map((id) => <Preview key={id} id={id} onRemove={() => set(ids.filter((i) => i !== id))} />)}
                 {!isFull && (
                     <button type="button" class="media-drop" disabled={nUploading > 0} onClick={() => input.current?.click()}>
                         <Icon name="picture" />
-                        <span>{nUploading > 0 ? 'Uploading…' : 'Drop a file here, or choose one'}</span>
+                        <span>{nUploading > 0 ? 'Uploading…' : isWide ? 'Drop a file here, or choose one' : 'Drop or choose'}</span>
                     </button>
                 )}
                 <input ref={input} id={fieldId(param.name)} type="file" class="visually-hidden" multiple={isMany} tabIndex={-1}

@@ -9,13 +9,14 @@ import { models, usableModels } from './models';
 interface Draft {
     model: string;
     values: FormValues;
+    editing: string | null;
 }
 
 const saved = recall<Partial<Draft>>('draft', {});
 
 export const chosenModel = signal(saved.model ?? '');
 export const values = signal<FormValues>(saved.values ?? {});
-export const editingId = signal<string | null>(null); /* the waiting job that the form changes */
+export const editingId = signal<string | null>(saved.editing ?? null); /* the waiting job that the form changes */
 /* What the server said of a parameter that the page could not know. */
 export const serverErrors = signal<Record<string, string>>({});
 
@@ -66,12 +67,14 @@ let timer = 0;
 
 function save(): void {
     clearTimeout(timer);
-    remember('draft', { model: model.peek()?.name ?? chosenModel.peek(), values: values.peek() } satisfies Draft);
+    remember('draft', {
+        model: model.peek()?.name ?? chosenModel.peek(), values: values.peek(), editing: editingId.peek(),
+    } satisfies Draft);
 }
 
 export function startDraft(): void {
     effect(() => {
-        void values.value, chosenModel.value, models.value;
+        void values.value, chosenModel.value, models.value, editingId.value;
         clearTimeout(timer);
         timer = setTimeout(save, SAVE_MS);
     });

@@ -1,5 +1,6 @@
 /* What a job's state means for lists and buttons. */
 import type { Job, JobState } from '../types';
+import { modelOf } from './models';
 
 const ACTIVE: readonly JobState[] = ['planning', 'loading', 'encoding', 'sampling', 'decoding', 'saving'];
 
@@ -36,8 +37,11 @@ export function wholeRequest(job: Job): Job['request'] {
     return { ...job.plan?.request, ...job.result?.request, ...job.request };
 }
 
+/* Before the job is done, what its model makes where the request says nothing. */
 export function sizeOf(job: Job): { width: number; height: number } | null {
-    const { width, height } = { ...job.plan?.request, ...job.request, ...job.result?.request };
+    const { width, height } = {
+        ...modelOf(job.model)?.defaults, ...job.plan?.request, ...job.request, ...job.result?.request,
+    };
     return typeof width === 'number' && typeof height === 'number' && width > 0 && height > 0
         ? { width, height }
         : null;

@@ -31,7 +31,7 @@ function rows(job: Job): [string, string][] {
     const result: [string, string][] = [
         ['Made', job.finished_at ? new Date(job.finished_at * 1000).toLocaleString() : '–'],
         ['Took', duration(job.result?.seconds ?? null)],
-        ['Most memory', bytes(job.result?.peak_bytes)],
+        ['Most memory', job.result?.peak_bytes ? bytes(job.result.peak_bytes) : '–'],
         ['Encoder', job.result?.encoder ?? '–'],
         ['Frames’ hash', job.result?.frames_hash ?? '–'],
         ['Job', job.id],

@@ -1,12 +1,12 @@
 /* The rows of the queue, a kind a state. */
 import type { ComponentChildren } from 'preact';
-import { about, ago } from '../format';
+import { about, ago, plural } from '../format';
 import { go } from '../router';
 import { act, duplicate, move, remove } from '../state/actions';
 import { loadRequest } from '../state/draft';
 import { isFinal, promptOf, sizeOf, stateText } from '../state/job_kind';
 import { jobOf } from '../state/jobs';
-import { modelTitle } from '../state/models';
+import { modelOf, modelTitle } from '../state/models';
 import { stageId } from '../state/stage';
 import type { Job } from '../types';
 import { Button, IconButton } from '../ui/button';
@@ -17,12 +17,12 @@ const PRIORITIES: readonly [number, string][] = [[100, 'Urgent'], [10, 'High'], 
 
 function facts(job: Job): string {
     const size = sizeOf(job);
-    const { frames, steps } = { ...job.plan?.request, ...job.request };
+    const { frames, steps } = { ...modelOf(job.model)?.defaults, ...job.plan?.request, ...job.request };
     return [
         modelTitle(job.model),
         size && `${size.width} × ${size.height}`,
-        typeof frames === 'number' && `${frames} frames`,
-        typeof steps === 'number' && `${steps} steps`,
+        typeof frames === 'number' && plural(frames, 'frame'),
+        typeof steps === 'number' && plural(steps, 'step'),
         job.plan?.seconds !== undefined && !isFinal(job.state) && about(job.plan.seconds),
         job.attempt > 1 && `attempt ${job.attempt}`,
     ].filter(Boolean).join(' · ');

@@ -132,7 +132,7 @@ function facts(job: Job): string {
         size && `${size.width} × ${size.height}`,
         seed !== undefined && seed !== null && `seed ${String(seed)}`,
         job.result?.seconds !== undefined && `made in ${duration(job.result.seconds)}`,
-        job.result?.peak_bytes !== undefined && `${bytes(job.result.peak_bytes)} at most`,
+        !!job.result?.peak_bytes && `${bytes(job.result.peak_bytes)} at most`,
     ].filter(Boolean).join(' · ');
 }
 
