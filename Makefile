@@ -9,13 +9,13 @@ OUT ?= out
 SHOTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-e2e test-asan test-tsan test-fixtures bench bench-demo demo-sheet check format fuzz install clean
+.PHONY: help build demo test test-page test-asan test-tsan test-fixtures bench bench-demo demo-sheet check format fuzz install clean
 
 help:
 	@echo 'make build          the program at build/kinora, the comparison tool at build/tests/parity'
 	@echo 'make demo           build, then make a short video, $(OUT)/demo.mp4: PROMPT="a blue star spins"'
 	@echo 'make test           build, then run all tests'
-	@echo 'make test-e2e       the page in a real browser, against a real studio: SHOTS=DIR keeps pictures of it'
+	@echo 'make test-page      the page in a browser, against the program; SHOTS=DIR keeps pictures of it'
 	@echo 'make test-asan      the tests under AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make test-tsan      the tests under ThreadSanitizer'
 	@echo 'make test-fixtures  compare with recorded reference values: FIXTURES=DIR [DTYPE=f32|bf16|int8]'
@@ -47,9 +47,9 @@ demo: build
 test: build
 	@ctest --preset release -j $(JOBS)
 
-test-e2e: build
-	@tools/setup.sh e2e
-	@KINORA_SHOTS="$(SHOTS)" tools/test-e2e.sh build/kinora
+test-page: build
+	@tools/setup.sh page
+	@KINORA_SHOTS="$(abspath $(SHOTS))" tools/test-e2e.sh build/kinora
 
 test-asan:
 	@tools/setup.sh test
@@ -93,4 +93,4 @@ install: build
 	@cmake --install build --prefix $(or $(PREFIX),/usr/local)
 
 clean:
-	@rm -rf build build-dev build-tsan build-fuzz build-gcc build-clang $(OUT)
+	@rm -rf web/node_modules build build-dev build-tsan build-fuzz build-gcc build-clang $(OUT)

@@ -29,7 +29,7 @@ cd "$root/web"
             fail "npm could not fetch the packages of web/package-lock.json; is the registry within reach? (npm config get registry)"
         cp package-lock.json "$modules/.package-lock.kinora"
     fi
-) 9<package-lock.json || exit 1
+) 9<. || exit 1
 
 rm -rf "$out"
 mkdir -p "$out"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs exactly what is missing on Debian 12+ and Ubuntu 24.04+, and says what.
 #
-#   tools/setup.sh build|test|e2e|tsan|fuzz|check...     NO_INSTALL=1: name what is missing and fail
+#   tools/setup.sh build|test|page|tsan|fuzz|check...     NO_INSTALL=1: name what is missing and fail
 #
 # It looks for the tools and libraries themselves, not for packages, so that self-built ones count. When nothing
 # is missing it costs a few milliseconds: every `make` target that builds may call it first.
@@ -67,9 +67,9 @@ group_test() {
     pc libcmocka-dev cmocka
 }
 
-group_e2e() {
-    group_test
-    need chromium sh -c 'command -v chromium || command -v chromium-browser'
+group_page() { # the page in a browser
+    group_build
+    need chromium command -v chromium
 }
 
 group_clang() {
@@ -99,9 +99,9 @@ group_check() {
 [ $# -gt 0 ] || set -- build
 for group in "$@"; do
     case $group in
-    build | test | e2e | tsan | fuzz | check) "group_$group" ;;
+    build | test | page | tsan | fuzz | check) "group_$group" ;;
     *)
-        echo "setup: unknown group '$group', expected build, test, e2e, tsan, fuzz or check" >&2
+        echo "setup: unknown group '$group', expected build, test, page, tsan, fuzz or check" >&2
         exit 2
         ;;
     esac
