@@ -26,7 +26,7 @@ static void test_start(void **state)
     assert_int_equal(check_start("localhost", NULL, NULL, &err), 0);
     assert_int_equal(check_start("0.0.0.0", token, NULL, &err), 0);
     assert_int_equal(check_start("0.0.0.0", NULL, NULL, &err), KN_EINVAL);
-    assert_non_null(strstr(err.msg, "a token is needed; set one, or listen on 127.0.0.1"));
+    assert_non_null(strstr(err.msg, "a token is needed: put one into KINORA_TOKEN, or listen on 127.0.0.1"));
     assert_int_equal(check_start("::", NULL, NULL, &err), KN_EINVAL);
     assert_int_equal(check_start("192.168.1.5", NULL, NULL, &err), KN_EINVAL);
     assert_int_equal(check_start("example.org", token, NULL, &err), KN_EINVAL);
