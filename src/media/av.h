@@ -9,6 +9,7 @@
 #include <libavutil/avutil.h>
 #include <libavutil/error.h>
 #include <libavutil/frame.h>
+#include <libavutil/hwcontext.h>
 #include <libavutil/log.h>
 #include <libavutil/opt.h>
 #include <libavutil/pixdesc.h>
@@ -47,6 +48,7 @@
     X(avcodec_free_context)                                                                                  \
     X(avcodec_get_name)                                                                                      \
     X(avcodec_open2)                                                                                         \
+    X(avcodec_parameters_copy)                                                                               \
     X(avcodec_parameters_from_context)                                                                       \
     X(avcodec_parameters_to_context)                                                                         \
     X(avcodec_receive_frame)                                                                                 \
@@ -64,17 +66,26 @@
     X(swscale_version)
 
 #define KN_AV_UTIL(X)                                                                                        \
+    X(av_buffer_ref)                                                                                         \
+    X(av_buffer_unref)                                                                                       \
     X(av_d2q)                                                                                                \
     X(av_dict_free)                                                                                          \
     X(av_dict_get)                                                                                           \
     X(av_dict_set)                                                                                           \
     X(av_frame_alloc)                                                                                        \
+    X(av_frame_copy_props)                                                                                   \
     X(av_frame_free)                                                                                         \
     X(av_frame_get_buffer)                                                                                   \
     X(av_frame_unref)                                                                                        \
     X(av_get_pix_fmt_name)                                                                                   \
+    X(av_hwdevice_ctx_create)                                                                                \
+    X(av_hwframe_ctx_alloc)                                                                                  \
+    X(av_hwframe_ctx_init)                                                                                   \
+    X(av_hwframe_get_buffer)                                                                                 \
+    X(av_hwframe_transfer_data)                                                                              \
     X(av_log_set_level)                                                                                      \
     X(av_opt_set)                                                                                            \
+    X(av_opt_set_double)                                                                                     \
     X(av_opt_set_int)                                                                                        \
     X(av_pix_fmt_desc_get)                                                                                   \
     X(av_read_image_line2)                                                                                   \
@@ -164,11 +175,21 @@ int kn_av_load(kn_err *err);
 #define av_get_pix_fmt_name             kn_av.av_get_pix_fmt_name
 #define av_log_set_level                kn_av.av_log_set_level
 #define av_opt_set                      kn_av.av_opt_set
+#define av_opt_set_double               kn_av.av_opt_set_double
 #define av_opt_set_int                  kn_av.av_opt_set_int
 #define av_pix_fmt_desc_get             kn_av.av_pix_fmt_desc_get
 #define av_read_image_line2             kn_av.av_read_image_line2
 #define av_strerror                     kn_av.av_strerror
 #define avutil_version                  kn_av.avutil_version
+#define avcodec_parameters_copy         kn_av.avcodec_parameters_copy
+#define av_hwdevice_ctx_create          kn_av.av_hwdevice_ctx_create
+#define av_hwframe_ctx_alloc            kn_av.av_hwframe_ctx_alloc
+#define av_hwframe_ctx_init             kn_av.av_hwframe_ctx_init
+#define av_hwframe_get_buffer           kn_av.av_hwframe_get_buffer
+#define av_hwframe_transfer_data        kn_av.av_hwframe_transfer_data
+#define av_buffer_ref                   kn_av.av_buffer_ref
+#define av_buffer_unref                 kn_av.av_buffer_unref
+#define av_frame_copy_props             kn_av.av_frame_copy_props
 #define av_stream_get_side_data         kn_av.av_stream_get_side_data
 #define av_packet_side_data_get         kn_av.av_packet_side_data_get
 #endif

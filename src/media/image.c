@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "media/av_util.h"
+#include "media/image_decode.h"
 #include "media/image_probe.h"
 #include "media/png.h"
 
@@ -106,11 +107,12 @@ static int check_probe(const kn_image_probe *probe, size_t size, const char *ori
                        size, KN_LIMIT_IMAGE_FILE_BYTES);
     if (probe->format == KN_IMAGE_WEBP && probe->animated)
         return kn_fail(err, KN_EUNSUPPORTED,
-                       "%s: animated WebP is not supported; a still picture was expected", origin);
+                       "%s: an animated WebP; a still picture was expected", origin);
     return 0;
 }
 
-int kn_image_load_memory(const void *data, size_t size, const char *origin, kn_image *ret, kn_err *err)
+int kn_image_decode(const void *data, size_t size, const char *origin, kn_image_probe *ret_probe,
+                    AVFrame **ret, kn_err *err)
 {
     int loaded = kn_av_load(err);
     if (loaded)
@@ -123,40 +125,53 @@ int kn_image_load_memory(const void *data, size_t size, const char *origin, kn_i
     if (rc)
         return rc;
     const char *name = kn_image_format_name(probe.format);
-    kn_image im = {0};
-    AVFrame *frame = NULL;
     AVCodecContext *ctx = NULL;
     rc = open_decoder(&probe, origin, &ctx, err);
     if (rc)
         return rc;
-    frame = av_frame_alloc();
+    AVFrame *frame = av_frame_alloc();
     int averror = frame ? decode(ctx, data, size, frame) : AVERROR(ENOMEM);
-    if (averror < 0) {
+    if (averror < 0)
         rc = kn_av_fail(err, KN_EFORMAT, averror, "%s: damaged %s picture", origin, name);
-        goto out;
-    }
-    if (frame->width != probe.width || frame->height != probe.height) {
+    else if (frame->width != probe.width || frame->height != probe.height)
         rc = kn_fail(err, KN_EFORMAT,
                      "%s: damaged %s picture: its header says %lld x %lld pixels, its data %d x %d", origin,
                      name, (long long)probe.width, (long long)probe.height, frame->width, frame->height);
-        goto out;
+    avcodec_free_context(&ctx);
+    if (rc) {
+        av_frame_free(&frame);
+        return rc;
     }
-    /* WebP is BT.601 16..235 by its specification; everything else that is not RGB here counts from 0 to 255. */
-    kn_av_color color = {.full_range = probe.format != KN_IMAGE_WEBP, .center = true};
-    rc = kn_av_frame_to_rgb(frame, color, &im, err);
+    *ret_probe = probe;
+    *ret = frame;
+    return 0;
+}
+
+/* WebP is BT.601 16..235 by its specification; everything else that is not RGB here counts from 0 to 255. */
+kn_av_color kn_image_color(kn_image_format f)
+{
+    return (kn_av_color){.full_range = f != KN_IMAGE_WEBP, .center = true};
+}
+
+int kn_image_load_memory(const void *data, size_t size, const char *origin, kn_image *ret, kn_err *err)
+{
+    kn_image_probe probe = {0};
+    AVFrame *frame = NULL;
+    kn_image im = {0};
+    int rc = kn_image_decode(data, size, origin, &probe, &frame, err);
+    if (rc)
+        return rc;
+    rc = kn_av_frame_to_rgb(frame, kn_image_color(probe.format), &im, err);
     if (!rc)
         rc = kn_image_orient(&im, probe.orientation, err);
+    av_frame_free(&frame);
     if (rc) {
+        kn_image_done(&im);
         kn_err_prefix(err, "%s", origin);
-        goto out;
+        return rc;
     }
     *ret = im;
-    im = (kn_image){0};
-out:
-    kn_image_done(&im);
-    av_frame_free(&frame);
-    avcodec_free_context(&ctx);
-    return rc;
+    return 0;
 }
 
 int kn_image_load(const char *path, kn_image *ret, kn_err *err)

@@ -29,7 +29,7 @@ int kn_image_resize_pil(const kn_image *src, int width, int height, kn_filter f,
 int kn_image_resize_torch(const kn_image *src, int width, int height, kn_filter f, kn_image *ret,
                           kn_err *err);
 
-/* All frames of a video file, an animated GIF or PNG, a still, or a folder of pictures (sorted by name, numbers as
+/* All frames of a video file, an animated GIF, PNG or WebP, a still, or a folder of pictures (sorted by name, numbers as
  * numbers), as RGB; at most max_frames.  *ret_frames is a heap array of *ret_n images; *ret_fps (may be NULL) is 0 where
  * there is none (stills, folders).  Frames of a file have one size.
  * KN_EINVAL (max_frames not 1..KN_LIMIT_FRAMES), KN_ELIMIT (KN_LIMIT_VIDEO_SIDE, KN_LIMIT_CLIP_BYTES), and as above. */

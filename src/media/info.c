@@ -12,6 +12,10 @@
 #include "media/image_probe.h"
 #include "media/reader.h"
 #include "media/sink.h"
+#include "media/webp.h"
+
+/* The smallest that every hardware encoder takes is 256 (VCE). */
+enum { PROBE_SIDE = 256 };
 
 /* Containers that keep no count are counted, without decoding. */
 static int64_t count_frames(AVFormatContext *in, const AVStream *st)
@@ -90,9 +94,40 @@ static int read_folder(const char *path, kn_media_info *ret, kn_err *err)
     return rc;
 }
 
+static int read_webp(const char *path, const kn_map *map, kn_media_info *ret, kn_err *err)
+{
+    kn_webp_info w = {0};
+    int rc = kn_webp_info_read(map->data, map->size, path, &w, err);
+    if (rc)
+        return rc;
+    kn_media_info info = {
+        .width = w.width, .height = w.height, .n_frames = w.n_frames, .codec = "webp", .container = "webp"};
+    info.duration_s = (double)w.duration_ms / 1000.0;
+    info.fps = w.duration_ms ? (double)w.n_frames / info.duration_s : 0.0;
+    snprintf(info.pixel_format, sizeof info.pixel_format, "%s", w.lossless ? "argb" : "yuv420p");
+    info.comment = w.comment;
+    *ret = info;
+    return 0;
+}
+
+static bool is_webp(const kn_map *map)
+{
+    kn_image_probe probe;
+    return !kn_image_probe_bytes(map->data, map->size, &probe) && probe.format == KN_IMAGE_WEBP;
+}
+
 int kn_media_info_read(const char *path, kn_media_info *ret, kn_err *err)
 {
-    return kn_path_is_dir(path) ? read_folder(path, ret, err) : read_video(path, ret, err);
+    kn_map map = {0};
+    if (kn_path_is_dir(path))
+        return read_folder(path, ret, err);
+    if (!kn_map_open(&map, path, NULL) && is_webp(&map)) {
+        int rc = read_webp(path, &map, ret, err);
+        kn_map_close(&map);
+        return rc;
+    }
+    kn_map_close(&map);
+    return read_video(path, ret, err);
 }
 
 void kn_media_info_done(kn_media_info *info)
@@ -103,20 +138,30 @@ void kn_media_info_done(kn_media_info *info)
     *info = (kn_media_info){0};
 }
 
-void kn_media_encoders(void (*fn)(void *ud, const char *name, int available), void *ud)
+static void list_containers(unsigned containers, char *buf, size_t size)
 {
-    bool there = !kn_av_load(NULL);
-    kn_encoder_opts o = {.width = 64, .height = 64, .fps = {16, 1}, .crf = 18};
-    const char *name;
-    for (int i = 0; (name = kn_encoder_name(i)); i++) {
-        AVCodecContext *ctx = NULL;
-        char note[KN_ENCODER_NOTE];
-        int rc = there ? kn_encoder_open(name, &o, &ctx, note, NULL) : KN_EUNSUPPORTED;
-        if (there)
-            avcodec_free_context(&ctx);
-        fn(ud, name, !rc);
+    size_t used = 0;
+    buf[0] = '\0';
+    for (unsigned bit = 1; bit <= KN_CONTAINER_PNG && used < size; bit <<= 1) {
+        if (!(containers & bit))
+            continue;
+        int n = snprintf(buf + used, size - used, "%s%s", used ? ", " : "", kn_container_name(bit));
+        used += n > 0 ? (size_t)n : 0;
     }
-    fn(ud, "png", there && avcodec_find_encoder(AV_CODEC_ID_PNG) != NULL);
+}
+
+void kn_media_encoders(void (*fn)(void *ud, const char *name, const char *writes, const char *why_not), void *ud)
+{
+    kn_encoder_opts o = {.width = PROBE_SIDE, .height = PROBE_SIDE, .fps = {16, 1}, .crf = 18};
+    const kn_codec *c;
+    for (int i = 0; (c = kn_codec_at(i)); i++) {
+        char writes[64];
+        kn_err err = {0};
+        list_containers(c->containers, writes, sizeof writes);
+        if (!kn_av_load(&err))
+            (void)kn_encoder_try(c, &o, &err);
+        fn(ud, c->name, writes, err.msg);
+    }
 }
 
 const char *kn_media_versions(char *buf, unsigned long size)

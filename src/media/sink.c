@@ -5,6 +5,8 @@
 #include <math.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,11 +18,14 @@
 #include "media/sink_driver.h"
 
 /* Wan's decoder hands over four frames at a time: one batch may wait while the next is computed. */
-enum { QUEUE_FRAMES = 4 };
+enum { QUEUE_FRAMES = 4, MAX_BESIDE = 100 };
 
 struct kn_sink {
     const kn_sink_driver *driver;
     void *priv;
+    char *path;
+    char note[400];
+    kn_attempts attempts;
     int width, height;
     int64_t n_put;
     pthread_t thread;
@@ -89,6 +94,15 @@ static void join(kn_sink *s, bool aborted)
     pthread_join(s->thread, NULL);
 }
 
+static void free_sink(kn_sink *s)
+{
+    pthread_cond_destroy(&s->changed);
+    pthread_mutex_destroy(&s->lock);
+    free(s->path);
+    free(s->priv);
+    free(s);
+}
+
 static void destroy(kn_sink *s)
 {
     while (s->count) {
@@ -97,32 +111,64 @@ static void destroy(kn_sink *s)
         s->count--;
     }
     s->driver->close(s->priv);
-    pthread_cond_destroy(&s->changed);
-    pthread_mutex_destroy(&s->lock);
-    free(s->priv);
-    free(s);
+    free_sink(s);
 }
 
-/* ---- opening ---- */
+/* ---- kinds of files ---- */
 
-static int choose(const char *path, const kn_sink_driver **ret, kn_err *err)
+enum { N_INSTEAD = 3 };
+
+static const struct kind {
+    const char *ext, *beside; /* what stands after the name's stem where it takes another kind's place */
+    const kn_sink_driver *driver;
+    signed char instead[N_INSTEAD]; /* kinds that take its place, by index; 0: no more */
+} KINDS[] = {
+    {NULL, NULL, NULL, {0}},
+    {"mp4", ".mp4", &kn_sink_driver_mp4, {3, 5}},
+    {"webm", ".webm", &kn_sink_driver_webm, {1, 3, 5}},
+    {"gif", ".gif", &kn_sink_driver_gif, {5}},
+    {"webp", ".webp", &kn_sink_driver_webp, {3, 5}},
+    {"", "_frames/", &kn_sink_driver_pngs, {0}},
+    {"png", ".png", &kn_sink_driver_png, {0}},
+};
+enum { N_KINDS = sizeof KINDS / sizeof *KINDS, FOLDER = 5 };
+
+static int choose(const char *path, const struct kind **ret, kn_err *err)
 {
     char ext[16];
     size_t n = strlen(path);
     kn_path_ext(path, ext, sizeof ext);
+    *ret = NULL;
     if (n && (path[n - 1] == '/' || kn_path_is_dir(path)))
-        *ret = &kn_sink_driver_pngs;
-    else if (!strcmp(ext, "mp4"))
-        *ret = &kn_sink_driver_mp4;
-    else if (!strcmp(ext, "png"))
-        *ret = &kn_sink_driver_png;
-    else
-        return kn_fail(err, KN_EINVAL,
-                       "cannot tell what to write to %s: expected NAME.mp4, NAME.png (one picture) or a "
-                       "folder (FOLDER/)",
-                       path);
-    return 0;
+        *ret = &KINDS[FOLDER];
+    for (int i = 1; i < N_KINDS && !*ret; i++)
+        if (*ext && !strcmp(ext, KINDS[i].ext))
+            *ret = &KINDS[i];
+    if (*ret)
+        return 0;
+    return kn_fail(err, KN_EINVAL,
+                   "cannot tell what to write to %s: expected NAME.mp4, NAME.webm, NAME.gif, NAME.webp, NAME.png "
+                   "(one picture) or a folder (FOLDER/)",
+                   path);
 }
+
+/* A free name beside `path` for another kind: what lies there is someone's. */
+static char *name_beside(const char *path, const struct kind *k)
+{
+    const char *dot = strrchr(kn_path_base(path), '.');
+    int stem = (int)(dot ? dot - path : (ptrdiff_t)strlen(path));
+    char number[16] = "";
+    for (int i = 2; i < MAX_BESIDE; i++) {
+        char *name = kn_asprintf("%.*s%s%s", stem, path, number, k->beside);
+        if (!name || !kn_path_exists(name))
+            return name;
+        free(name);
+        snprintf(number, sizeof number, "-%d", i);
+    }
+    return NULL;
+}
+
+/* ---- opening ---- */
 
 static int check_opts(const kn_sink_opts *o, kn_err *err)
 {
@@ -140,31 +186,75 @@ static int check_opts(const kn_sink_opts *o, kn_err *err)
     return 0;
 }
 
+/* Takes path. */
+static int open_kind(kn_sink *s, const struct kind *k, char *path, const kn_sink_opts *opts, kn_err *err)
+{
+    free(s->path);
+    s->path = path;
+    s->driver = k->driver;
+    s->priv = kn_calloc(1, k->driver->priv_size);
+    if (!path || !s->priv)
+        return kn_fail(err, KN_ENOMEM, "no memory, or no free name, for a file to write");
+    int rc = k->driver->open(s->priv, path, opts, &s->attempts, err);
+    if (rc) {
+        k->driver->close(s->priv);
+        free(s->priv);
+        s->priv = NULL;
+    }
+    return rc;
+}
+
+/* What the user is told of what was chosen. */
+static void make_note(kn_sink *s, const struct kind *asked, const struct kind *k)
+{
+    char why[300];
+    const char *encoder = s->driver->encoder(s->priv);
+    const kn_codec *codec = kn_codec_find(encoder);
+    kn_attempts_reasons(&s->attempts, 0, why, sizeof why);
+    if (k != asked)
+        snprintf(s->note, sizeof s->note, "written as %s, because no encoder for .%s works: %s", s->path,
+                 asked->ext, why);
+    else if (codec && !codec->is_hardware && kn_attempts_software_failed(&s->attempts))
+        snprintf(s->note, sizeof s->note, "encoded by %s%s, because %s", encoder, codec->warning, why);
+}
+
+static int open_any(kn_sink *s, const char *path, const kn_sink_opts *opts, kn_err *err)
+{
+    const struct kind *asked = NULL, *k = NULL;
+    int rc = choose(path, &asked, err);
+    if (rc)
+        return rc;
+    rc = open_kind(s, k = asked, kn_strdup(path), opts, err);
+    for (int i = 0; rc == KN_EUNSUPPORTED && !opts->encoder && i < N_INSTEAD && asked->instead[i]; i++) {
+        k = &KINDS[asked->instead[i]];
+        rc = open_kind(s, k, name_beside(path, k), opts, err);
+    }
+    if (!rc && !opts->encoder)
+        make_note(s, asked, k);
+    return rc;
+}
+
 int kn_sink_open(const char *path, const kn_sink_opts *opts, kn_sink **ret, kn_err *err)
 {
-    const kn_sink_driver *driver = NULL;
     int rc = check_opts(opts, err);
-    if (!rc)
-        rc = choose(path, &driver, err);
     if (!rc)
         rc = kn_av_load(err);
     if (rc)
         return rc;
     kn_sink *s = kn_calloc(1, sizeof *s);
-    void *priv = kn_calloc(1, driver->priv_size);
-    if (!s || !priv) {
-        free(s);
-        free(priv);
+    if (!s)
         return kn_fail(err, KN_ENOMEM, "no memory to write %s", path);
-    }
-    *s = (kn_sink){.driver = driver, .priv = priv, .width = opts->width, .height = opts->height};
+    s->width = opts->width;
+    s->height = opts->height;
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->changed, NULL);
-    rc = driver->open(priv, path, opts, err);
-    if (!rc && pthread_create(&s->thread, NULL, encode, s))
+    rc = open_any(s, path, opts, err);
+    if (!rc && pthread_create(&s->thread, NULL, encode, s)) {
         rc = kn_fail(err, KN_ENOMEM, "cannot start the thread that encodes %s", path);
+        s->driver->close(s->priv);
+    }
     if (rc) {
-        destroy(s);
+        free_sink(s);
         return rc;
     }
     *ret = s;
@@ -229,7 +319,18 @@ const char *kn_sink_encoder(const kn_sink *s)
     return s->driver->encoder(s->priv);
 }
 
+const char *kn_sink_path(const kn_sink *s)
+{
+    return s->path;
+}
+
+const kn_sink_attempt *kn_sink_attempts(const kn_sink *s, int *ret_n)
+{
+    *ret_n = s->attempts.n;
+    return s->attempts.items;
+}
+
 const char *kn_sink_note(const kn_sink *s)
 {
-    return s->driver->note ? s->driver->note(s->priv) : "";
+    return s->note;
 }

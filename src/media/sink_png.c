@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "media/av.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "media/png.h"
@@ -171,7 +172,20 @@ static int make_part_dir(pngs *p, kn_err *err)
     return 0;
 }
 
-static int pngs_open(void *priv, const char *path, const kn_sink_opts *opts, kn_err *err)
+/* Pictures have no chain: the one encoder is there or not. */
+static int find_encoder(const kn_sink_opts *opts, kn_attempts *tried, kn_err *err)
+{
+    const char *why = kn_fault_reason(opts, "png");
+    int rc = kn_chain_check_name(KN_CONTAINER_PNG, opts->encoder, err);
+    if (rc)
+        return rc;
+    if (!why && !avcodec_find_encoder(AV_CODEC_ID_PNG))
+        why = "this libavcodec does not have it";
+    kn_attempts_add(tried, "png", why ? why : "");
+    return why ? kn_fail(err, KN_EUNSUPPORTED, "PNG pictures cannot be written: %s", why) : 0;
+}
+
+static int pngs_open(void *priv, const char *path, const kn_sink_opts *opts, kn_attempts *tried, kn_err *err)
 {
     pngs *p = priv;
     size_t n = strlen(path);
@@ -184,7 +198,9 @@ static int pngs_open(void *priv, const char *path, const kn_sink_opts *opts, kn_
         return kn_fail(err, KN_ENOMEM, "no memory for the name of %s", path);
     if (!p->renamed && !kn_path_is_dir(p->path))
         return kn_fail(err, KN_EINVAL, "%s is a file; expected a folder, or a name that is free", p->path);
-    int rc = kn_image_new(opts->width, opts->height, &p->rgb, err);
+    int rc = find_encoder(opts, tried, err);
+    if (!rc)
+        rc = kn_image_new(opts->width, opts->height, &p->rgb, err);
     if (!rc)
         rc = p->renamed ? make_part_dir(p, err) : check_existing(p, err);
     return rc;
@@ -293,7 +309,8 @@ typedef struct picture {
     pngs one; /* only its buffer and writer */
 } picture;
 
-static int picture_open(void *priv, const char *path, const kn_sink_opts *opts, kn_err *err)
+static int picture_open(void *priv, const char *path, const kn_sink_opts *opts, kn_attempts *tried,
+                        kn_err *err)
 {
     picture *p = priv;
     if (opts->n_frames > 1)
@@ -304,7 +321,9 @@ static int picture_open(void *priv, const char *path, const kn_sink_opts *opts, 
     p->part = kn_asprintf("%s.part", path);
     if (!p->path || !p->part)
         return kn_fail(err, KN_ENOMEM, "no memory for the name of %s", path);
-    int rc = kn_image_new(opts->width, opts->height, &p->one.rgb, err);
+    int rc = find_encoder(opts, tried, err);
+    if (!rc)
+        rc = kn_image_new(opts->width, opts->height, &p->one.rgb, err);
     if (rc)
         return rc;
     FILE *f = fopen(p->part, "wbe");

@@ -13,6 +13,7 @@
 #include "media/image.h"
 #include "media/image_probe.h"
 #include "media/reader.h"
+#include "media/webp.h"
 
 /* Frames read so far, with their limits. */
 typedef struct clip {
@@ -231,16 +232,59 @@ static int load_video(const char *path, clip *c, double *fps, kn_err *err)
     return rc;
 }
 
-/* A picture that does not move goes the way of all stills, with its checks and its orientation. */
-static bool is_still(const char *path)
+static int load_webp(const char *path, clip *c, double *fps, kn_err *err)
+{
+    char *data = NULL;
+    size_t size = 0;
+    kn_webp_info info = {0};
+    kn_webp_anim *anim = NULL;
+    bool end = false;
+    int rc = kn_file_read(path, KN_LIMIT_IMAGE_FILE_BYTES, &data, &size, err);
+    if (!rc)
+        rc = kn_webp_info_read(data, size, path, &info, err);
+    if (!rc)
+        rc = kn_webp_anim_open(data, size, path, &anim, err);
+    while (!rc && !end && c->n < c->max) {
+        kn_image im = {0};
+        rc = kn_webp_anim_next(anim, &im, &end, err);
+        if (!rc && !end)
+            rc = clip_add(c, &im, path, err);
+    }
+    *fps = info.duration_ms ? 1000.0 * (double)info.n_frames / (double)info.duration_ms : 0.0;
+    kn_webp_anim_close(anim);
+    free(info.comment);
+    free(data);
+    return rc;
+}
+
+/* Pictures that do not move go the way of all stills, with its checks and its orientation; libav reads no animated WebP. */
+typedef enum kind { STILL, WEBP_ANIMATION, OTHER } kind;
+
+static kind look(const char *path)
 {
     kn_map map = {0};
     kn_image_probe probe;
     if (kn_map_open(&map, path, NULL))
-        return false;
+        return OTHER;
     const char *why = kn_image_probe_bytes(map.data, map.size, &probe);
     kn_map_close(&map);
-    return !why && probe.format != KN_IMAGE_GIF && (!probe.animated || probe.format == KN_IMAGE_WEBP);
+    if (why || probe.format == KN_IMAGE_GIF)
+        return OTHER;
+    if (probe.animated)
+        return probe.format == KN_IMAGE_WEBP ? WEBP_ANIMATION : OTHER;
+    return STILL;
+}
+
+static int load_file(const char *path, clip *c, double *fps, kn_err *err)
+{
+    kind k = look(path);
+    if (k == WEBP_ANIMATION)
+        return load_webp(path, c, fps, err);
+    if (k == OTHER)
+        return load_video(path, c, fps, err);
+    kn_image im = {0};
+    int rc = kn_image_load(path, &im, err);
+    return rc ? rc : clip_add(c, &im, path, err);
 }
 
 int kn_video_load(const char *path, int max_frames, kn_image **ret_frames, int *ret_n, double *ret_fps,
@@ -251,17 +295,7 @@ int kn_video_load(const char *path, int max_frames, kn_image **ret_frames, int *
                        KN_LIMIT_FRAMES);
     clip c = {.max = max_frames};
     double fps = 0.0;
-    int rc;
-    if (kn_path_is_dir(path)) {
-        rc = load_folder(path, &c, err);
-    } else if (is_still(path)) {
-        kn_image im = {0};
-        rc = kn_image_load(path, &im, err);
-        if (!rc)
-            rc = clip_add(&c, &im, path, err);
-    } else {
-        rc = load_video(path, &c, &fps, err);
-    }
+    int rc = kn_path_is_dir(path) ? load_folder(path, &c, err) : load_file(path, &c, &fps, err);
     if (rc) {
         kn_images_free(c.frames, c.n);
         return rc;
