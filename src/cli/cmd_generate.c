@@ -43,9 +43,9 @@ static void print_result(const kn_model_desc *desc, const kn_result *r, bool jso
         return;
     }
     char speed[96] = "";
-    if (r->n_computed && r->n_computed < r->request.steps)
+    if (r->n_computed && r->n_computed < r->n_segments * r->request.steps)
         snprintf(speed, sizeof speed, ", %d of %lld steps computed, sampling %.2f times faster",
-                 r->n_computed, (long long)r->request.steps, r->speedup);
+                 r->n_computed, (long long)(r->n_segments * r->request.steps), r->speedup);
     fprintf(stderr, "%s  %lldx%lld, %lld frames, seed %lld, %s, peak %s%s, %s in all\n",
             r->request.output ? r->request.output : "done", (long long)r->request.width,
             (long long)r->request.height, (long long)r->request.frames, (long long)r->request.seed,
@@ -68,7 +68,7 @@ static int check(const kn_request *rq, kn_err *err)
 {
     if (!rq->model)
         return kn_fail(err, KN_EINVAL, "no model given; say --model NAME|DIR|FILE");
-    if (!rq->prompt)
+    if (!rq->prompt && !rq->segment_prompts.n)
         return kn_fail(err, KN_EINVAL, "no prompt given; say --prompt TEXT");
     if (!rq->output && !rq->save_tensors)
         return kn_fail(err, KN_EINVAL, "no output given; say -o FILE.mp4 or -o FOLDER/");

@@ -12,6 +12,7 @@
 #include "base/parallel.h"
 #include "engine/fingerprint.h"
 #include "engine/run_state.h"
+#include "engine/segments.h"
 #include "media/sink.h"
 #include "tensor/checkpoint.h"
 
@@ -145,6 +146,8 @@ static int finish(const kn_model_desc *desc, output *o, kn_run *run, kn_result *
     memcpy(res->spans, run->spans, sizeof res->spans);
     res->n_spans = run->n_spans;
     res->peak_bytes = run->peak_bytes;
+    res->n_segments = kn_segments_count(rq);
+    res->first_step = run->n_resumed;
     res->n_computed = run->n_computed;
     res->speedup = run->speedup;
     if (!rc && o->sink) {
@@ -189,15 +192,6 @@ static int identify_state(kn_run_state *s, const kn_generate_opts *opts, const k
     if (!rc && *why)
         kn_run_note(notes, "%s", why);
     return rc;
-}
-
-static void say_resumed(kn_run *r)
-{
-    int first = kn_run_first_step(r);
-    if (first)
-        kn_run_note(r, "resumed after step %d of %lld", first, (long long)r->rq->steps);
-    else if (kn_run_has_latents(r))
-        kn_run_note(r, "resumed after sampling");
 }
 
 static void say_policy(const kn_plan *p, kn_run *notes)
@@ -256,11 +250,9 @@ static int attempt(const job *j, kn_phase *ret_phase, kn_err *err)
     say_policy(&res->plan, &run);
     if (out.sink && *kn_sink_note(out.sink))
         kn_run_note(&run, "%s", kn_sink_note(out.sink));
-    say_resumed(&run);
-    res->first_step = kn_run_has_latents(&run) ? (int)res->request.steps : kn_run_first_step(&run);
-    rc = j->desc->generate(j->model, &run, err);
+    rc = kn_segments_generate(j->desc, j->model, &run, err);
     if (run.n_spans)
-        *ret_phase = run.spans[run.n_spans - 1].phase;
+        *ret_phase = run.last_phase;
     if (!rc)
         rc = finish(j->desc, &out, &run, res, err);
 out:
@@ -370,11 +362,11 @@ json_t *kn_result_to_json(const kn_model_desc *desc, const kn_result *r)
                               json_pack("{s:s, s:s, s:f, s:I}", "phase", kn_phase_name(r->spans[i].phase),
                                         "detail", r->spans[i].detail, "seconds", r->spans[i].seconds, "units",
                                         (json_int_t)r->spans[i].units));
-    return json_pack("{s:s, s:s, s:s, s:s, s:o?, s:I, s:s, s:i, s:i, s:I, s:s, s:i, s:i, s:f, s:o}",
+    return json_pack("{s:s, s:s, s:s, s:s, s:o?, s:I, s:s, s:i, s:i, s:I, s:i, s:s, s:i, s:i, s:f, s:o}",
                      "generator", "kinora", "version", KN_VERSION, "family", desc->name, "device", r->device,
                      "request", kn_request_to_json(&r->request), "peak_bytes", (json_int_t)r->peak_bytes,
                      "dtype", kn_dtype_name(r->plan.dtype), "blocks", r->plan.n_blocks, "resident_blocks",
-                     r->plan.policy.n_resident, "vae_tile", (json_int_t)r->plan.policy.vae_tile,
-                     "frames_hash", r->frames_hash, "first_step", r->first_step, "steps_computed",
-                     r->n_computed, "sampling_speedup", r->speedup, "timings", timings);
+                     r->plan.policy.n_resident, "vae_tile", (json_int_t)r->plan.policy.vae_tile, "segments",
+                     r->n_segments, "frames_hash", r->frames_hash, "first_step", r->first_step,
+                     "steps_computed", r->n_computed, "sampling_speedup", r->speedup, "timings", timings);
 }

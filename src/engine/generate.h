@@ -26,7 +26,8 @@ typedef struct kn_result {
     kn_span spans[KN_MAX_SPANS];
     int n_spans;
     size_t peak_bytes;
-    int first_step; /* sampling began there: an earlier run did those before */
+    int n_segments; /* engine/segments.h */
+    int first_step; /* sampling began there: an earlier run did those before; of all segments together */
     int n_computed; /* denoising steps that were computed, not carried over (engine/step_cache.h) */
     double speedup; /* of sampling by that, measured; 0: no step was computed */
     double seconds;

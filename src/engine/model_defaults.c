@@ -15,7 +15,8 @@ static bool is_users(const kn_param *p)
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(p->name, names[i]) == 0)
             return true;
-    return p->type == KN_PARAM_FILE || p->type == KN_PARAM_FILES || p->type == KN_PARAM_LORAS;
+    return p->type == KN_PARAM_FILE || p->type == KN_PARAM_FILES || p->type == KN_PARAM_TEXTS ||
+           p->type == KN_PARAM_LORAS;
 }
 
 static int refuse(const char *origin, const char *key, const json_t *v, const char *expected, kn_err *err)
@@ -156,6 +157,8 @@ int kn_model_defaults_apply(const kn_model_defaults *d, kn_request *rq, kn_err *
 {
     bool sized = rq->width != KN_UNSET_INT || rq->height != KN_UNSET_INT;
     int rc = kn_request_fill(rq, &d->request, err);
+    if (!rc && d->request.frames != KN_UNSET_INT)
+        rq->native_frames = d->request.frames;
     if (!rc)
         rq->size_is_default = !sized && d->request.width != KN_UNSET_INT;
     return rc;

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "engine/segments.h"
+
 /* What the program takes beside the plan's bytes: code that oneDNN generates, thread stacks, the libraries' own buffers.
  * Measured: 5 to 25 MB, from the demo model's transformer to Wan 1.3B (bench/memory.sh, bench/results). */
 #define PROGRAM_BYTES ((size_t)16 << 20)
@@ -63,7 +65,7 @@ int kn_plan_make(const kn_model_desc *desc, void *model, const kn_request *rq, c
     kn_run_init(&run, &ctx, rq);
     run.policy = *policy;
     run.cache_dir = cache_dir;
-    rc = desc->generate(model, &run, err);
+    rc = kn_segments_generate(desc, model, &run, err);
     if (rc)
         goto out;
     memcpy(plan.spans, run.spans, sizeof plan.spans);

@@ -41,6 +41,7 @@ const kn_param kn_params[] = {
     FILE_(model, "NAME|DIR|FILE", "what to run: a model folder (diffusers layout), a single file, or a name (demo, testsrc)"),
     TEXT(prompt, "TEXT", "what the video shows"),
     TEXT(negative_prompt, "TEXT", "what it must not show"),
+    {"segment_prompt", KN_PARAM_TEXTS, offsetof(kn_request, segment_prompts), 0, 0, NULL, "TEXT", "what a segment of a long video shows, the first one first, the last one to the end; repeatable (default: the prompt)"},
     FILE_(image, "FILE", "first picture (image to video)"),
     FILE_(last_image, "FILE", "last picture (first-last-frame to video)"),
     FILE_(video, "FILE", "control video: a video file or a folder of pictures (VACE)"),
@@ -50,6 +51,10 @@ const kn_param kn_params[] = {
     INT(width, 8, KN_LIMIT_VIDEO_SIDE, "PIXELS", "width"),
     INT(height, 8, KN_LIMIT_VIDEO_SIDE, "PIXELS", "height"),
     INT(frames, 1, KN_LIMIT_FRAMES, "N", "number of frames"),
+    INT(segment_frames, 0, KN_LIMIT_FRAMES, "N", "longer videos are made in segments of so many frames; 0 = in one piece (default: the model's own length)"),
+    INT(overlap, 1, KN_LIMIT_FRAMES, "N", "frames of a segment that the next one goes on from"),
+    INT(segment_tail, 0, KN_LIMIT_FRAMES, "N", "frames at a segment's end that are left out where another one follows"),
+    CHOICE(colour_match, "on|off", "give a segment the colours of the one before (default: on)"),
     REAL(fps, 1, 240, "F", "frames per second of the file"),
     INT(steps, 1, KN_LIMIT_STEPS, "N", "denoising steps"),
     REAL(guidance, 0, 100, "G", "guidance scale; 1 switches the negative prompt off"),
@@ -138,7 +143,7 @@ void kn_request_done(kn_request *rq)
         void *f = kn_request_field(rq, p);
         if (p->type == KN_PARAM_TEXT || p->type == KN_PARAM_FILE || p->type == KN_PARAM_CHOICE)
             free(*(char **)f);
-        else if (p->type == KN_PARAM_FILES)
+        else if (p->type == KN_PARAM_FILES || p->type == KN_PARAM_TEXTS)
             free_strings(f);
         else if (p->type == KN_PARAM_REALS)
             free(((kn_reals *)f)->items);
@@ -158,6 +163,7 @@ bool kn_request_has(const kn_request *rq, const kn_param *p)
     case KN_PARAM_REAL:
         return !isnan(*(const double *)f);
     case KN_PARAM_FILES:
+    case KN_PARAM_TEXTS:
         return ((const kn_strings *)f)->n > 0;
     case KN_PARAM_REALS:
         return ((const kn_reals *)f)->n > 0;
@@ -184,18 +190,25 @@ static bool is_choice(const char *choices, const char *value)
     return false;
 }
 
-int kn_request_set_string(char **f, const kn_param *p, const char *value, kn_err *err)
+static int check_string(const kn_param *p, const char *value, kn_err *err)
 {
+    bool is_text = p->type == KN_PARAM_TEXT || p->type == KN_PARAM_TEXTS;
     if (p->type == KN_PARAM_CHOICE && !is_choice(p->choices, value))
         return kn_fail(err, KN_EINVAL, "%s: \"%.64s\" is not one of %s", p->name, value, p->choices);
-    if (p->type == KN_PARAM_FILE && !*value)
+    if ((p->type == KN_PARAM_FILE || p->type == KN_PARAM_FILES) && !*value)
         return kn_fail(err, KN_EINVAL, "%s: the file name is empty", p->name);
-    int rc = p->type == KN_PARAM_TEXT ? kn_utf8_check(value, strlen(value), p->name, err) : 0;
+    int rc = is_text ? kn_utf8_check(value, strlen(value), p->name, err) : 0;
+    if (!rc && strlen(value) > KN_LIMIT_PROMPT_BYTES)
+        rc = kn_fail(err, KN_ELIMIT, "%s has %zu bytes, more than the limit of %u", p->name, strlen(value),
+                     KN_LIMIT_PROMPT_BYTES);
+    return rc;
+}
+
+int kn_request_set_string(char **f, const kn_param *p, const char *value, kn_err *err)
+{
+    int rc = check_string(p, value, err);
     if (rc)
         return rc;
-    if (strlen(value) > KN_LIMIT_PROMPT_BYTES)
-        return kn_fail(err, KN_ELIMIT, "%s has %zu bytes, more than the limit of %u", p->name, strlen(value),
-                       KN_LIMIT_PROMPT_BYTES);
     char *copy = kn_strdup(value);
     if (!copy)
         return no_memory(err, p);
@@ -265,12 +278,15 @@ static int parse_real(const kn_param *p, const char *s, double *ret, kn_err *err
     return 0;
 }
 
-int kn_request_add_file(kn_strings *list, const kn_param *p, const char *value, kn_err *err)
+int kn_request_add_string(kn_strings *list, const kn_param *p, const char *value, kn_err *err)
 {
-    if (!*value)
-        return kn_fail(err, KN_EINVAL, "%s: the file name is empty", p->name);
-    if (list->n >= KN_LIMIT_REFERENCES)
-        return kn_fail(err, KN_ELIMIT, "%s: more than %d files", p->name, KN_LIMIT_REFERENCES);
+    bool is_text = p->type == KN_PARAM_TEXTS;
+    int most = is_text ? KN_LIMIT_SEGMENT_PROMPTS : KN_LIMIT_REFERENCES;
+    int rc = check_string(p, value, err);
+    if (rc)
+        return rc;
+    if (list->n >= most)
+        return kn_fail(err, KN_ELIMIT, "%s: more than %d %s", p->name, most, is_text ? "texts" : "files");
     char **items = kn_realloc_array(list->items, (size_t)list->n + 1, sizeof *items);
     if (!items)
         return no_memory(err, p);
@@ -376,7 +392,8 @@ int kn_request_set(kn_request *rq, const char *name, const char *value, kn_err *
         rc = parse_real(p, value, &d, err);
         return rc ? rc : kn_request_set_real(f, p, d, err);
     case KN_PARAM_FILES:
-        return kn_request_add_file(f, p, value, err);
+    case KN_PARAM_TEXTS:
+        return kn_request_add_string(f, p, value, err);
     case KN_PARAM_REALS:
         return add_reals(f, p, value, err);
     case KN_PARAM_LORAS:

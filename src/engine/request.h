@@ -40,12 +40,14 @@ typedef struct kn_loras {
 typedef struct kn_request {
     char *model; /* name, folder or file */
     char *prompt, *negative_prompt;
+    kn_strings segment_prompts;
     char *image, *last_image, *video, *mask;
     kn_strings references;
     kn_reals control_scale;
     int64_t width, height, frames, steps, seed, max_sequence_length;
+    int64_t segment_frames, overlap, segment_tail;
     double fps, guidance, guidance_2, flow_shift, boundary;
-    char *scheduler, *speed, *guidance_method;
+    char *scheduler, *speed, *guidance_method, *colour_match;
     char *dtype, *device, *pin;
     int64_t threads, vae_tile, resident_blocks, memory_budget;
     kn_loras loras;
@@ -55,6 +57,9 @@ typedef struct kn_request {
     /* Not a parameter: width and height are the model folder's (engine/model_defaults.h), so that a picture's shape may
      * still decide within that area. */
     bool size_is_default;
+    /* Not a parameter: the length that the model folder names; 0: it names none. Longer videos are made in segments of it
+     * (engine/segments.h). */
+    int64_t native_frames;
 } kn_request;
 
 /* X(symbol, name for programs) */
@@ -66,6 +71,7 @@ typedef struct kn_request {
     X(KN_PARAM_BYTES, "bytes") /* a whole number; as text also with a unit: "6G" */                          \
     X(KN_PARAM_REAL, "real")                                                                                 \
     X(KN_PARAM_FILES, "files") /* repeatable */                                                              \
+    X(KN_PARAM_TEXTS, "texts") /* repeatable */                                                              \
     X(KN_PARAM_REALS, "reals") /* comma separated, repeatable */                                             \
     X(KN_PARAM_LORAS, "loras") /* repeatable: FILE[:STRENGTH[:high|low]] */
 

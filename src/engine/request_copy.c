@@ -3,11 +3,11 @@
 
 #include "engine/request_internal.h"
 
-static int copy_files(const kn_strings *src, kn_strings *dst, const kn_param *p, kn_err *err)
+static int copy_strings(const kn_strings *src, kn_strings *dst, const kn_param *p, kn_err *err)
 {
     int rc = 0;
     for (int i = 0; i < src->n && !rc; i++)
-        rc = kn_request_add_file(dst, p, src->items[i], err);
+        rc = kn_request_add_string(dst, p, src->items[i], err);
     return rc;
 }
 
@@ -40,7 +40,8 @@ static int copy_param(const void *src, void *dst, const kn_param *p, kn_err *err
         *(double *)dst = *(const double *)src;
         return 0;
     case KN_PARAM_FILES:
-        return copy_files(src, dst, p, err);
+    case KN_PARAM_TEXTS:
+        return copy_strings(src, dst, p, err);
     case KN_PARAM_REALS:
         return copy_reals(src, dst, p, err);
     case KN_PARAM_LORAS:
@@ -57,6 +58,7 @@ static int merge(const kn_request *first, const kn_request *second, kn_request *
     int rc = 0;
     kn_request_init(&copy);
     copy.size_is_default = first->size_is_default;
+    copy.native_frames = first->native_frames;
     for (const kn_param *p = kn_params; p->name && !rc; p++) {
         const kn_request *from = kn_request_has(first, p) ? first : second;
         if (from && kn_request_has(from, p))

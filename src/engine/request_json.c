@@ -37,8 +37,11 @@ static int item_from_json(void *f, const kn_param *p, const json_t *item, kn_err
     if (p->type == KN_PARAM_REALS)
         return json_is_number(item) ? kn_request_add_real(f, p, json_number_value(item), err)
                                     : wrong_type(err, p, item, "a number");
-    return json_is_string(item) ? kn_request_add_file(f, p, json_string_value(item), err)
-                                : wrong_type(err, p, item, "a file name");
+    if (!json_is_string(item))
+        return wrong_type(err, p, item, p->type == KN_PARAM_TEXTS ? "a text" : "a file name");
+    if (strlen(json_string_value(item)) != json_string_length(item))
+        return kn_fail(err, KN_EINVAL, "%s contains a NUL character", p->name);
+    return kn_request_add_string(f, p, json_string_value(item), err);
 }
 
 static int list_from_json(void *f, const kn_param *p, const json_t *v, kn_err *err)
@@ -75,6 +78,7 @@ static int param_from_json(kn_request *rq, const kn_param *p, const json_t *v, k
             return wrong_type(err, p, v, "a number");
         return kn_request_set_real(f, p, json_number_value(v), err);
     case KN_PARAM_FILES:
+    case KN_PARAM_TEXTS:
     case KN_PARAM_REALS:
     case KN_PARAM_LORAS:
         return list_from_json(f, p, v, err);
@@ -123,6 +127,7 @@ static json_t *param_to_json(const kn_request *rq, const kn_param *p)
     case KN_PARAM_REAL:
         return json_real(*(const double *)f);
     case KN_PARAM_FILES:
+    case KN_PARAM_TEXTS:
         list = json_array();
         for (int i = 0; i < ((const kn_strings *)f)->n; i++)
             json_array_append_new(list, json_string(((const kn_strings *)f)->items[i]));

@@ -38,8 +38,15 @@ void kn_run_done(kn_run *r)
 
 static void emit(kn_run *r, const kn_event *e)
 {
+    char text[96];
+    kn_event of_segment = *e;
+    if (r->n_segments && e->kind != KN_EVENT_NOTE) {
+        snprintf(text, sizeof text, "%s%ssegment %d of %d", e->text, *e->text ? ", " : "", r->segment + 1,
+                 r->n_segments);
+        of_segment.text = text;
+    }
     if (r->event)
-        r->event(r->event_ud, e);
+        r->event(r->event_ud, &of_segment);
 }
 
 void kn_run_note(kn_run *r, const char *fmt, ...)
@@ -141,17 +148,44 @@ void kn_phase_step(kn_run *r, int64_t done)
     emit(r, &e);
 }
 
+static void add_span(kn_span *sum, const kn_span *s)
+{
+    sum->seconds += s->seconds;
+    sum->units += s->units;
+    for (int i = 0; i < KN_WORK_COUNT; i++) {
+        sum->stats.flops[i] += s->stats.flops[i];
+        sum->stats.bytes[i] += s->stats.bytes[i];
+    }
+    sum->stats.loaded_bytes += s->stats.loaded_bytes;
+    sum->stats.n_ops += s->stats.n_ops;
+    sum->weights_bytes = s->weights_bytes > sum->weights_bytes ? s->weights_bytes : sum->weights_bytes;
+    sum->peak_bytes = s->peak_bytes > sum->peak_bytes ? s->peak_bytes : sum->peak_bytes;
+}
+
+/* Closes the open span: it joins one of its kind that an earlier segment left. */
+static void close_span(kn_run *r)
+{
+    const kn_span *s = open_span(r);
+    for (int i = 0; i < r->n_spans && r->n_segments; i++)
+        if (r->spans[i].phase == s->phase && strcmp(r->spans[i].detail, s->detail) == 0) {
+            add_span(&r->spans[i], s);
+            return;
+        }
+    r->n_spans++;
+}
+
 void kn_phase_end(kn_run *r)
 {
-    kn_span *s = &r->spans[r->n_spans++];
+    kn_span *s = open_span(r);
+    int times = r->n_alike ? r->n_alike : 1;
     s->seconds = kn_clock_s() - r->began_s;
-    s->units = r->units_done;
+    s->units = r->units_done * times;
     for (int i = 0; i < KN_WORK_COUNT; i++) {
-        s->stats.flops[i] = r->ctx->stats.flops[i] - r->stats_before.flops[i];
-        s->stats.bytes[i] = r->ctx->stats.bytes[i] - r->stats_before.bytes[i];
+        s->stats.flops[i] = (r->ctx->stats.flops[i] - r->stats_before.flops[i]) * times;
+        s->stats.bytes[i] = (r->ctx->stats.bytes[i] - r->stats_before.bytes[i]) * times;
     }
-    s->stats.loaded_bytes = r->ctx->stats.loaded_bytes - r->stats_before.loaded_bytes;
-    s->stats.n_ops = r->ctx->stats.n_ops - r->stats_before.n_ops;
+    s->stats.loaded_bytes = (r->ctx->stats.loaded_bytes - r->stats_before.loaded_bytes) * times;
+    s->stats.n_ops = (r->ctx->stats.n_ops - r->stats_before.n_ops) * times;
     s->weights_bytes = r->ctx->dev->mem_weights_bytes;
     s->peak_bytes = r->ctx->dev->mem_peak_bytes;
     if (s->peak_bytes > r->peak_bytes)
@@ -166,4 +200,6 @@ void kn_phase_end(kn_run *r)
                         .elapsed_s = s->seconds,
                         .unit_s = usual_unit(r),
                         .eta_s = 0});
+    r->last_phase = s->phase;
+    close_span(r);
 }

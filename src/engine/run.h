@@ -83,10 +83,19 @@ typedef struct kn_run {
     void *trace_ud;
     const char
         *cache_dir; /* of what can be made again (engine/text_cache.h); borrowed; NULL: nothing is kept */
+    /* Pictures [n_given, height, width, 3] in 0..1 that the video goes on from, instead of rq->image; NULL: none. */
+    const float *given;
+    int n_given;
+    int segment, n_segments;    /* of a long video (engine/segments.h); n_segments 0: it is one piece */
     struct kn_run_state *state; /* what is kept to be resumed (engine/run_state.h); borrowed; NULL: nothing */
 
-    kn_span spans[KN_MAX_SPANS];
+    kn_span spans[KN_MAX_SPANS]; /* in segments: those of a kind are one */
     int n_spans;
+    kn_phase last_phase; /* that ended */
+    /* on meta */
+    int n_alike;        /* what is counted happens so often; 0: once */
+    bool text_is_known; /* an earlier segment will have encoded it */
+    int n_resumed;      /* denoising steps that an earlier run did */
     int n_computed; /* denoising steps that were not skipped (engine/step_cache.h); with those of an earlier run */
     double
         speedup; /* of sampling: what this run's steps would have taken had all been computed, to what they took */

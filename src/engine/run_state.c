@@ -18,7 +18,9 @@ static const double guess_fixed_s = 0.01, guess_bytes_per_s = 1e8;
 
 struct kn_run_state {
     kn_run_dir dir;
+    char *file; /* of the segment that is made */
     /* loaded */
+    bool resuming;         /* what an earlier run left of the next segments is wanted, too */
     kn_checkpoint *loaded; /* NULL: begin at the beginning */
     int first_step;
     /* to be saved */
@@ -45,6 +47,26 @@ static char *dump(const json_t *o)
     return json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(17));
 }
 
+static void drop(kn_run_state *s)
+{
+    kn_checkpoint_close(s->loaded);
+    s->loaded = NULL;
+    s->first_step = 0;
+}
+
+/* Nothing of it is loaded yet. */
+static int use_segment(kn_run_state *s, int segment, kn_err *err)
+{
+    char *file = kn_run_dir_file(&s->dir, segment);
+    drop(s);
+    s->kept_step = 0;
+    if (!file)
+        return kn_fail(err, KN_ENOMEM, "no memory for a path");
+    free(s->file);
+    s->file = file;
+    return 0;
+}
+
 int kn_run_state_open(const char *state_dir, const kn_request *asked, kn_run_state **ret, kn_err *err)
 {
     kn_run_state *s = kn_calloc(1, sizeof *s);
@@ -53,10 +75,15 @@ int kn_run_state_open(const char *state_dir, const kn_request *asked, kn_run_sta
     int rc = s && text ? 0 : kn_fail(err, KN_ENOMEM, "no memory for the state of a run");
     if (!rc)
         rc = kn_run_dir_open(state_dir, kn_fnv1a(KN_FNV1A_BEGIN, text, strlen(text)), &s->dir, err);
-    if (rc)
+    if (!rc)
+        rc = use_segment(s, 0, err);
+    if (rc) {
+        if (s)
+            kn_run_dir_close(&s->dir);
         free(s);
-    else
+    } else {
         *ret = s;
+    }
     free(text);
     json_decref(o);
     return rc;
@@ -68,6 +95,7 @@ void kn_run_state_close(kn_run_state *s)
         return;
     kn_checkpoint_close(s->loaded);
     kn_run_dir_close(&s->dir);
+    free(s->file);
     free(s->identity);
     free(s);
 }
@@ -75,7 +103,7 @@ void kn_run_state_close(kn_run_state *s)
 void kn_run_state_discard(kn_run_state *s)
 {
     if (s)
-        (void)remove(s->dir.file);
+        kn_run_dir_clear(&s->dir);
     kn_run_state_close(s);
 }
 
@@ -107,18 +135,13 @@ static int read_seed(const kn_checkpoint *ck, kn_request *rq, kn_err *err)
     return rc;
 }
 
-static void drop(kn_run_state *s)
-{
-    kn_checkpoint_close(s->loaded);
-    s->loaded = NULL;
-    s->first_step = 0;
-}
-
 int kn_run_state_load(kn_run_state *s, kn_request *rq, kn_err *err)
 {
     kn_checkpoint *ck = NULL;
-    drop(s);
-    int rc = kn_checkpoint_open(s->dir.file, NULL, &ck, err);
+    s->resuming = false;
+    int rc = use_segment(s, 0, err);
+    if (!rc)
+        rc = kn_checkpoint_open(s->file, NULL, &ck, err);
     if (!rc)
         rc = read_seed(ck, rq, err);
     if (rc) {
@@ -126,12 +149,16 @@ int kn_run_state_load(kn_run_state *s, kn_request *rq, kn_err *err)
         return rc;
     }
     s->loaded = ck;
+    s->resuming = true;
     return 0;
 }
 
 bool kn_run_state_is_kept(const kn_run_state *s)
 {
-    return kn_path_exists(s->dir.file);
+    char *first = kn_run_dir_file(&s->dir, 0);
+    bool kept = first && kn_path_exists(first);
+    free(first);
+    return kept;
 }
 
 /* The first member that differs, or NULL. */
@@ -150,7 +177,7 @@ static void compare(kn_run_state *s, const json_t *now, char *ret_why, size_t wh
 {
     json_t *then = NULL;
     const char *text = kn_checkpoint_meta(s->loaded, "identity"), *key = NULL;
-    if (kn_json_parse(text, strlen(text), s->dir.file, &then, NULL))
+    if (kn_json_parse(text, strlen(text), s->file, &then, NULL))
         key = "identity";
     else if ((key = difference(json_object_get(then, "request"), json_object_get(now, "request"))))
         ;
@@ -163,6 +190,20 @@ static void compare(kn_run_state *s, const json_t *now, char *ret_why, size_t wh
         snprintf(ret_why, why_size, "%s is not what it was: frames may differ in their last bits", key);
     }
     json_decref(then);
+}
+
+/* The step after which what was loaded goes on; not for final latents. */
+static void find_step(kn_run_state *s, int64_t steps, char *ret_why, size_t why_size)
+{
+    if (kn_checkpoint_find(s->loaded, "final_latents"))
+        return;
+    int step = (int)meta_int(s->loaded, "steps_done", 1, steps - 1);
+    if (step < 0) {
+        snprintf(ret_why, why_size, "%s says no step; beginning anew", s->file);
+        drop(s);
+        return;
+    }
+    s->first_step = s->kept_step = step;
 }
 
 static json_t *identity_json(const kn_request *rq, uint64_t files, const char *device)
@@ -187,15 +228,56 @@ int kn_run_state_identify(kn_run_state *s, const kn_request *complete, uint64_t 
     json_decref(now);
     if (!s->identity)
         return kn_fail(err, KN_ENOMEM, "no memory for the state of a run");
-    if (!s->loaded || kn_checkpoint_find(s->loaded, "final_latents"))
-        return 0;
-    s->first_step = (int)meta_int(s->loaded, "steps_done", 1, complete->steps - 1);
-    if (s->first_step < 0) {
-        snprintf(ret_why, why_size, "%s says no step; beginning anew", s->dir.file);
-        drop(s);
-    }
-    s->kept_step = s->first_step;
+    if (s->loaded)
+        find_step(s, complete->steps, ret_why, why_size);
+    s->resuming = s->loaded != NULL;
     return 0;
+}
+
+/* Later segments went on from what this one is not any more. */
+static void forget_from(kn_run_state *s, int segment)
+{
+    bool removed = true;
+    for (int i = segment; removed; i++) {
+        char *file = kn_run_dir_file(&s->dir, i);
+        removed = file && !remove(file);
+        free(file);
+    }
+}
+
+/* What an earlier run left of the segment, if it belongs to this one. That bits may differ was said of the first one. */
+static void load_segment(kn_run_state *s, int64_t steps)
+{
+    json_t *now = NULL;
+    char why[400];
+    if (kn_checkpoint_open(s->file, NULL, &s->loaded, NULL))
+        return;
+    if (!kn_checkpoint_meta(s->loaded, "identity") ||
+        kn_json_parse(s->identity, strlen(s->identity), s->file, &now, NULL))
+        drop(s);
+    else
+        compare(s, now, why, sizeof why);
+    json_decref(now);
+    if (s->loaded)
+        find_step(s, steps, why, sizeof why);
+}
+
+void kn_run_state_begin_segment(kn_run *r)
+{
+    kn_run_state *s = r->state;
+    kn_err err = {0};
+    if (!s || r->segment == 0)
+        return;
+    if (use_segment(s, r->segment, &err)) {
+        kn_run_note(r, "this run cannot be resumed if it is interrupted: %.300s", err.msg);
+        r->state = NULL;
+        return;
+    }
+    if (s->resuming)
+        load_segment(s, r->rq->steps);
+    s->resuming = s->loaded != NULL;
+    if (!s->resuming)
+        forget_from(s, r->segment);
 }
 
 int kn_run_first_step(const kn_run *r)
@@ -213,7 +295,7 @@ static int restore(const kn_run_state *s, const char *name, int n_dims, const in
         fits = e->dims[i] == dims[i];
     if (!fits)
         return kn_fail(err, KN_EFORMAT, "%s has no %s that fits this run; remove it, or do not resume",
-                       s->dir.file, name);
+                       s->file, name);
     return kn_entry_to_f32(e, out, err);
 }
 
@@ -226,7 +308,7 @@ static int restore_cache(const kn_run_state *s, kn_step_cache *c, kn_err *err)
         return 0;
     if (!e || e->dtype != KN_U8 || e->bytes != sizeof c->state)
         return kn_fail(err, KN_EFORMAT,
-                       "%s has no cache_state that fits this run; remove it, or do not resume", s->dir.file);
+                       "%s has no cache_state that fits this run; remove it, or do not resume", s->file);
     int rc = restore(s, "cache", 2, (const int64_t[]){KN_STEP_CACHE_ARRAYS, c->n}, c->arrays, err);
     if (!rc)
         memcpy(&c->state, e->data, sizeof c->state);
@@ -248,7 +330,7 @@ int kn_run_restore_step(kn_run *r, const kn_kept_step *k, kn_err *err)
     if (!rc)
         scheduler->last_order = (int)meta_int(s->loaded, "last_order", 0, scheduler->config.solver_order);
     if (!rc && scheduler->last_order < 0)
-        rc = kn_fail(err, KN_EFORMAT, "%s says no last_order; remove it, or do not resume", s->dir.file);
+        rc = kn_fail(err, KN_EFORMAT, "%s says no last_order; remove it, or do not resume", s->file);
     kn_checkpoint_close(s->loaded);
     s->loaded = NULL;
     return rc;
@@ -276,7 +358,7 @@ static void save(kn_run *r, int n, const kn_save_tensor *tensors, int steps_done
     snprintf(order, sizeof order, "%d", last_order);
     json_t *meta =
         json_pack("{s:s, s:s, s:s}", "identity", s->identity, "steps_done", done, "last_order", order);
-    int rc = meta ? kn_checkpoint_save_with(s->dir.file, n, tensors, meta, &err)
+    int rc = meta ? kn_checkpoint_save_with(s->file, n, tensors, meta, &err)
                   : kn_fail(&err, KN_ENOMEM, "no memory to save the state of the run");
     json_decref(meta);
     s->last_s = kn_clock_s();

@@ -2,7 +2,7 @@
  *
  * A folder a request, <state>/runs/<hash>/, locked by the run that uses it, with one safetensors file in it: while
  * sampling, the latents and the solver's history after a step; after sampling, the final latents, kept until the video is
- * safe. Text states and conditions are made again. A run that cannot write its state says so once and goes on. */
+ * safe. A long video has such a file a segment (engine/segments.h). Text states and conditions are made again. A run that cannot write its state says so once and goes on. */
 #ifndef KN_ENGINE_RUN_STATE_H
 #define KN_ENGINE_RUN_STATE_H
 
@@ -30,6 +30,8 @@ int kn_run_state_identify(kn_run_state *s, const kn_request *complete, uint64_t 
 
 /* ---- for the run; all accept a run without a state ---- */
 
+/* A segment begins: what is kept and restored from now on is its own. What was loaded is segment 0's. */
+void kn_run_state_begin_segment(kn_run *r);
 /* The first denoising step that is still to be done; 0 if none was. */
 int kn_run_first_step(const kn_run *r);
 /* What a step leaves for the next one. */

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "engine/run_state_dir.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -20,6 +21,27 @@ static bool is_key(const char *name)
     return strlen(name) == KEY_DIGITS && strspn(name, "0123456789abcdef") == KEY_DIGITS;
 }
 
+static bool is_state(const char *name)
+{
+    return strncmp(name, "state", 5) == 0 && strstr(name, ".safetensors");
+}
+
+/* Also what was left half-written. */
+static void remove_states(int fd)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0); /* closedir closes it; the lock stays with fd */
+    DIR *d = copy < 0 ? NULL : fdopendir(copy);
+    if (d)
+        rewinddir(d);
+    for (struct dirent *e; d && (e = readdir(d));)
+        if (is_state(e->d_name))
+            (void)unlinkat(fd, e->d_name, 0);
+    if (d)
+        closedir(d);
+    else if (copy >= 0)
+        close(copy);
+}
+
 /* Removes a run's folder unless a run holds it. */
 static bool remove_run(const char *runs, const char *key)
 {
@@ -27,8 +49,7 @@ static bool remove_run(const char *runs, const char *key)
     int fd = path ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     bool removed = false;
     if (fd >= 0 && !flock(fd, LOCK_EX | LOCK_NB)) {
-        (void)unlinkat(fd, KN_RUN_STATE_FILE, 0);
-        (void)unlinkat(fd, KN_RUN_STATE_FILE ".part", 0);
+        remove_states(fd);
         removed = !rmdir(path);
     }
     if (fd >= 0)
@@ -62,8 +83,7 @@ int kn_run_dir_open(const char *state_dir, uint64_t key, kn_run_dir *ret, kn_err
     kn_run_dir d = {.fd = -1};
     char *runs = kn_path_join(state_dir, "runs");
     d.path = runs ? kn_asprintf("%s/%016llx", runs, (unsigned long long)key) : NULL;
-    d.file = d.path ? kn_path_join(d.path, KN_RUN_STATE_FILE) : NULL;
-    int rc = d.file ? kn_dir_make(d.path, err) : kn_fail(err, KN_ENOMEM, "no memory for a path");
+    int rc = d.path ? kn_dir_make(d.path, err) : kn_fail(err, KN_ENOMEM, "no memory for a path");
     if (!rc)
         rc = lock(&d, err);
     if (!rc) {
@@ -73,10 +93,20 @@ int kn_run_dir_open(const char *state_dir, uint64_t key, kn_run_dir *ret, kn_err
         if (d.fd >= 0)
             close(d.fd);
         free(d.path);
-        free(d.file);
     }
     free(runs);
     return rc;
+}
+
+char *kn_run_dir_file(const kn_run_dir *d, int segment)
+{
+    return segment ? kn_asprintf("%s/state-%05d.safetensors", d->path, segment)
+                   : kn_asprintf("%s/state.safetensors", d->path);
+}
+
+void kn_run_dir_clear(const kn_run_dir *d)
+{
+    remove_states(d->fd);
 }
 
 void kn_run_dir_close(kn_run_dir *d)
@@ -86,6 +116,5 @@ void kn_run_dir_close(kn_run_dir *d)
     (void)rmdir(d->path);
     close(d->fd);
     free(d->path);
-    free(d->file);
     *d = (kn_run_dir){.fd = -1};
 }

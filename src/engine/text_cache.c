@@ -76,6 +76,8 @@ bool kn_text_cache_get(kn_run *r, const kn_checkpoint *encoder, int n, const kn_
 {
     if (!r->cache_dir)
         return false;
+    if (r->ctx->dev->is_meta && r->text_is_known)
+        return true;
     char *folder = folder_of(r), *key = make_key(r, encoder, n, seqs);
     char *path = folder && key ? path_of(folder, key) : NULL;
     kn_checkpoint *ck = NULL;

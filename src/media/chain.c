@@ -69,8 +69,8 @@ int64_t kn_fault_frame(const kn_sink_opts *opts, const char *encoder)
 
 int kn_fault_fail(const char *encoder, int64_t frame, kn_err *err)
 {
-    return kn_fail(err, KN_EDEVICE, "the encoder %s failed at frame %lld: a fault that was asked for", encoder,
-                   (long long)frame);
+    return kn_fail(err, KN_EDEVICE, "the encoder %s failed at frame %lld: a fault that was asked for",
+                   encoder, (long long)frame);
 }
 
 /* ---- the chain ---- */
@@ -116,8 +116,8 @@ static int open_named(const kn_sink_opts *opts, const kn_encoder_opts *eo, kn_at
 {
     kn_err why = {0};
     int rc = try_one(kn_codec_find(opts->encoder), opts, eo, tried, ret, &why);
-    return rc ? kn_fail(err, rc, "the encoder %s does not work for %dx%d pixels: %s", opts->encoder, eo->width,
-                        eo->height, why.msg)
+    return rc ? kn_fail(err, rc, "the encoder %s does not work for %dx%d pixels: %s", opts->encoder,
+                        eo->width, eo->height, why.msg)
               : 0;
 }
 

@@ -1,5 +1,6 @@
 #include "media/frame.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "base/limits.h"
@@ -35,4 +36,19 @@ void kn_frame_unref(kn_frame *f)
         return;
     free(f->rgb);
     free(f);
+}
+
+void kn_rgb8_from_f32(const float *rgb, size_t n, unsigned char *dst)
+{
+    for (size_t i = 0; i < n; i++) {
+        float v = rgb[i] * 255.0f;
+        v = v > 0.0f ? v : 0.0f;
+        v = v < 255.0f ? v : 255.0f;
+        dst[i] = (unsigned char)lrintf(v);
+    }
+}
+
+void kn_frame_to_rgb8(const kn_frame *f, unsigned char *dst)
+{
+    kn_rgb8_from_f32(f->rgb, (size_t)f->width * (size_t)f->height * 3, dst);
 }

@@ -106,8 +106,7 @@ static int check_probe(const kn_image_probe *probe, size_t size, const char *ori
         return kn_fail(err, KN_ELIMIT, "%s: %zu bytes, more than KN_LIMIT_IMAGE_FILE_BYTES (%llu)", origin,
                        size, KN_LIMIT_IMAGE_FILE_BYTES);
     if (probe->format == KN_IMAGE_WEBP && probe->animated)
-        return kn_fail(err, KN_EUNSUPPORTED,
-                       "%s: an animated WebP; a still picture was expected", origin);
+        return kn_fail(err, KN_EUNSUPPORTED, "%s: an animated WebP; a still picture was expected", origin);
     return 0;
 }
 

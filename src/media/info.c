@@ -150,7 +150,8 @@ static void list_containers(unsigned containers, char *buf, size_t size)
     }
 }
 
-void kn_media_encoders(void (*fn)(void *ud, const char *name, const char *writes, const char *why_not), void *ud)
+void kn_media_encoders(void (*fn)(void *ud, const char *name, const char *writes, const char *why_not),
+                       void *ud)
 {
     kn_encoder_opts o = {.width = PROBE_SIDE, .height = PROBE_SIDE, .fps = {16, 1}, .crf = 18};
     const kn_codec *c;

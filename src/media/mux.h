@@ -32,6 +32,7 @@ kn_encoder_opts kn_mux_encoder_opts(const kn_sink_opts *opts, AVRational fps, bo
 AVRational kn_mux_fps(double fps);
 
 /* Copies a finished file's packets into a new one of the same kind with a comment, which Matroska wants in front. */
-int kn_mux_add_comment(const char *from, const char *to, const char *format, const char *comment, kn_err *err);
+int kn_mux_add_comment(const char *from, const char *to, const char *format, const char *comment,
+                       kn_err *err);
 
 #endif

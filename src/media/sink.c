@@ -2,7 +2,6 @@
  * encoding overlaps the decoding of later frames and a slow disk holds the producer back. */
 #include "media/sink.h"
 
-#include <math.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -37,17 +36,6 @@ struct kn_sink {
     bool ended, aborted;
     kn_err err; /* first failure of the thread */
 };
-
-void kn_frame_to_rgb8(const kn_frame *f, unsigned char *dst)
-{
-    size_t n = (size_t)f->width * (size_t)f->height * 3;
-    for (size_t i = 0; i < n; i++) {
-        float v = f->rgb[i] * 255.0f;
-        v = v > 0.0f ? v : 0.0f;
-        v = v < 255.0f ? v : 255.0f;
-        dst[i] = (unsigned char)lrintf(v);
-    }
-}
 
 /* ---- the encoding thread ---- */
 
@@ -146,10 +134,11 @@ static int choose(const char *path, const struct kind **ret, kn_err *err)
             *ret = &KINDS[i];
     if (*ret)
         return 0;
-    return kn_fail(err, KN_EINVAL,
-                   "cannot tell what to write to %s: expected NAME.mp4, NAME.webm, NAME.gif, NAME.webp, NAME.png "
-                   "(one picture) or a folder (FOLDER/)",
-                   path);
+    return kn_fail(
+        err, KN_EINVAL,
+        "cannot tell what to write to %s: expected NAME.mp4, NAME.webm, NAME.gif, NAME.webp, NAME.png "
+        "(one picture) or a folder (FOLDER/)",
+        path);
 }
 
 /* A free name beside `path` for another kind: what lies there is someone's. */

@@ -78,7 +78,8 @@ void kn_media_info_done(kn_media_info *info);
 
 /* Encoders for doctor, in the order they are tried: calls fn for each with "" if it really encodes, else why it does not,
  * and what it writes ("MP4", "WebM, MP4"). */
-void kn_media_encoders(void (*fn)(void *ud, const char *name, const char *writes, const char *why_not), void *ud);
+void kn_media_encoders(void (*fn)(void *ud, const char *name, const char *writes, const char *why_not),
+                       void *ud);
 const char *kn_media_versions(char *buf, unsigned long size); /* "libavcodec 59.37.100, ..." */
 
 #endif

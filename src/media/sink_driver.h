@@ -26,7 +26,4 @@ extern const kn_sink_driver kn_sink_driver_webp;
 extern const kn_sink_driver kn_sink_driver_png;  /* one picture */
 extern const kn_sink_driver kn_sink_driver_pngs; /* a folder of them */
 
-/* round(255 x), ties to even as numpy rounds, of the frame as 8-bit RGB; values outside 0..1 (and NaN: 0) clamped; dst [height, width, 3]. */
-void kn_frame_to_rgb8(const kn_frame *f, unsigned char *dst);
-
 #endif

@@ -71,7 +71,8 @@ static int webp_finish(void *priv, const char *json, kn_err *err)
     unsigned char *whole = NULL;
     size_t size = 0;
     AVPacket *packet = av_packet_alloc();
-    int rc = packet ? take_file(w, packet, err) : kn_fail(err, KN_ENOMEM, "no memory to write %s", w->file.path);
+    int rc =
+        packet ? take_file(w, packet, err) : kn_fail(err, KN_ENOMEM, "no memory to write %s", w->file.path);
     if (!rc && json)
         rc = kn_webp_with_comment(packet->data, (size_t)packet->size, w->rgb.width, w->rgb.height, json,
                                   &whole, &size, err);

@@ -12,8 +12,7 @@ static const char XMP_BEGIN[] =
     "<x:xmpmeta xmlns:x=\"adobe:ns:meta/\"><rdf:RDF "
     "xmlns:rdf=\"http://www.w3.org/1999/02/22-rdf-syntax-ns#\"><rdf:Description rdf:about=\"\" "
     "xmlns:dc=\"http://purl.org/dc/elements/1.1/\"><dc:description><rdf:Alt><rdf:li xml:lang=\"x-default\">";
-static const char XMP_END[] =
-    "</rdf:li></rdf:Alt></dc:description></rdf:Description></rdf:RDF></x:xmpmeta>";
+static const char XMP_END[] = "</rdf:li></rdf:Alt></dc:description></rdf:Description></rdf:RDF></x:xmpmeta>";
 
 /* ---- chunks ---- */
 
@@ -60,8 +59,8 @@ bool kn_riff_next(kn_riff *r, kn_riff_chunk *ret)
     if (n > left)
         return false;
     size_t padded = n + (n & 1) > left ? left : n + (n & 1);
-    *ret = (kn_riff_chunk){
-        .whole = p, .data = p + KN_RIFF_HEAD, .whole_size = padded + KN_RIFF_HEAD, .size = n};
+    *ret =
+        (kn_riff_chunk){.whole = p, .data = p + KN_RIFF_HEAD, .whole_size = padded + KN_RIFF_HEAD, .size = n};
     r->at += ret->whole_size;
     return true;
 }
@@ -178,8 +177,7 @@ int kn_webp_info_read(const void *data, size_t size, const char *origin, kn_webp
     if (probe.width > KN_LIMIT_VIDEO_SIDE || probe.height > KN_LIMIT_VIDEO_SIDE)
         return kn_fail(err, KN_ELIMIT, "%s: %lldx%lld pixels, more than KN_LIMIT_VIDEO_SIDE (%d) a side",
                        origin, (long long)probe.width, (long long)probe.height, KN_LIMIT_VIDEO_SIDE);
-    kn_webp_info info = {
-        .width = (int)probe.width, .height = (int)probe.height, .animated = probe.animated};
+    kn_webp_info info = {.width = (int)probe.width, .height = (int)probe.height, .animated = probe.animated};
     kn_riff_chunk c;
     while (!why && kn_riff_next(&riff, &c))
         why = read_chunk(&c, &info);

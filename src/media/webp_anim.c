@@ -118,7 +118,8 @@ static int show(kn_webp_anim *a, const kn_anmf *f, kn_err *err)
     uint16_t *line = kn_calloc((size_t)f->width, sizeof *line);
     int rc = line ? make_still(f, &still) : KN_ENOMEM;
     if (rc)
-        (void)kn_fail(err, rc, rc == KN_ENOMEM ? "%s: no memory for a frame" : "%s: a frame without a picture",
+        (void)kn_fail(err, rc,
+                      rc == KN_ENOMEM ? "%s: no memory for a frame" : "%s: a frame without a picture",
                       a->origin);
     if (!rc)
         rc = kn_image_decode(still.data, still.size, a->origin, &probe, &frame, err);

@@ -18,18 +18,20 @@ static json_t *parameter_schema(const kn_param *p)
     static const char *const types[] = {
         [KN_PARAM_TEXT] = "string", [KN_PARAM_FILE] = "string",   [KN_PARAM_CHOICE] = "string",
         [KN_PARAM_INT] = "integer", [KN_PARAM_BYTES] = "integer", [KN_PARAM_REAL] = "number",
-        [KN_PARAM_FILES] = "array", [KN_PARAM_REALS] = "array",   [KN_PARAM_LORAS] = "array"};
+        [KN_PARAM_FILES] = "array", [KN_PARAM_TEXTS] = "array",   [KN_PARAM_REALS] = "array",
+        [KN_PARAM_LORAS] = "array"};
     json_t *o = json_pack("{s:s, s:s}", "type", types[p->type], "description", p->help);
     if (p->type == KN_PARAM_INT || p->type == KN_PARAM_BYTES || p->type == KN_PARAM_REAL) {
         json_object_set_new(o, "minimum", json_real(p->min));
         json_object_set_new(o, "maximum", json_real(p->max));
     }
-    if (p->type == KN_PARAM_FILES || p->type == KN_PARAM_REALS || p->type == KN_PARAM_LORAS)
+    if (p->type == KN_PARAM_FILES || p->type == KN_PARAM_TEXTS || p->type == KN_PARAM_REALS ||
+        p->type == KN_PARAM_LORAS)
         json_object_set_new(o, "items",
                             json_pack("{s:s}", "type",
-                                      p->type == KN_PARAM_FILES   ? "string"
-                                      : p->type == KN_PARAM_REALS ? "number"
-                                                                  : "object"));
+                                      p->type == KN_PARAM_FILES || p->type == KN_PARAM_TEXTS ? "string"
+                                      : p->type == KN_PARAM_REALS                            ? "number"
+                                                                                             : "object"));
     if (p->choices)
         json_object_set_new(o, "enum", kn_choices_to_json(p->choices));
     return o;

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "media/frame.h"
 #include "models/wan/condition.h"
 
 void kn_wan_trace_channels_last(kn_run *r, const char *name, const float *data, int64_t t, int64_t h,
@@ -30,12 +31,18 @@ static void trace_picture(kn_run *r, const char *name, const float *picture)
     free(first);
 }
 
-/* Encodes [first, zeros..., last] (or only the first for TI2V). */
-static int encode_pictures(kn_wan_model *m, kn_run *r, const float *first, const float *last,
-                           kn_wan_condition *cond, kn_err *err)
+/* The pictures a video begins with, and perhaps its last one: [height, width, 3] in -1..1. */
+typedef struct pictures {
+    float *first; /* [n_first, height, width, 3] */
+    int64_t n_first;
+    float *last;
+} pictures;
+
+/* Encodes [first..., zeros..., last] (or only the first for TI2V). */
+static int encode_pictures(kn_wan_model *m, kn_run *r, const pictures *p, kn_wan_condition *cond, kn_err *err)
 {
     const kn_request *rq = r->rq;
-    int64_t n = m->expand_timesteps ? 1 : rq->frames, z = m->vae.z_dim,
+    int64_t n = m->expand_timesteps ? p->n_first : rq->frames, z = m->vae.z_dim,
             t = (n - 1) / m->vae.scale_temporal + 1;
     int64_t h = rq->height / m->vae.scale_spatial, w = rq->width / m->vae.scale_spatial;
     const float **frames = kn_calloc((size_t)n, sizeof *frames);
@@ -47,9 +54,10 @@ static int encode_pictures(kn_wan_model *m, kn_run *r, const float *first, const
         rc = kn_fail(err, KN_ENOMEM, "no memory for the condition of %lld frames", (long long)n);
         goto out;
     }
-    frames[0] = first;
-    if (last)
-        frames[n - 1] = last;
+    for (int64_t i = 0; i < p->n_first; i++)
+        frames[i] = p->first + i * rq->height * rq->width * 3;
+    if (p->last)
+        frames[n - 1] = p->last;
     kn_wan_clip clip = {n, rq->height, rq->width, frames};
     kn_phase_begin(r, KN_PHASE_ENCODE, "picture (VAE)", t);
     rc = kn_wan_encoder_open(&e, m, r, err);
@@ -60,11 +68,12 @@ static int encode_pictures(kn_wan_model *m, kn_run *r, const float *first, const
     if (rc)
         goto out;
     if (mask) {
-        kn_wan_image_mask(channels, t, h, w, last != NULL);
+        kn_wan_image_mask(channels, t, h, w, (p->n_first - 1) / m->vae.scale_temporal + 1, p->last != NULL);
         cond->channels = channels;
         cond->n_channels = mask + z;
     } else {
-        cond->first_latent = channels;
+        cond->first_latents = channels;
+        cond->n_first = t;
     }
     if (r->trace)
         r->trace(r->trace_ud, mask ? "cond.condition" : "cond.first_latent", channels, 5,
@@ -76,27 +85,55 @@ out:
     return rc;
 }
 
+/* The first picture: of the request's file, or the first of those that the run goes on from. */
+static int first_image(const kn_run *r, kn_image *ret, kn_err *err)
+{
+    if (!r->given)
+        return kn_image_load(r->rq->image, ret, err);
+    int rc = kn_image_new((int)r->rq->width, (int)r->rq->height, ret, err);
+    if (!rc)
+        kn_rgb8_from_f32(r->given, (size_t)(r->rq->width * r->rq->height * 3), ret->rgb);
+    return rc;
+}
+
+/* The same for the VAE, which takes all that are given, and unrounded. */
+static int first_pictures(const kn_run *r, const kn_image *im, pictures *p, kn_err *err)
+{
+    const kn_request *rq = r->rq;
+    p->n_first = r->given ? r->n_given : 1;
+    if (!r->given)
+        return kn_wan_picture(im, (int)rq->width, (int)rq->height, &p->first, err);
+    size_t n = (size_t)(p->n_first * rq->width * rq->height * 3);
+    p->first = kn_calloc(n, sizeof *p->first);
+    if (!p->first)
+        return kn_fail(err, KN_ENOMEM, "no memory for the %lld pictures that the video goes on from",
+                       (long long)p->n_first);
+    for (size_t i = 0; i < n; i++)
+        p->first[i] = r->given[i] * 2.0f - 1.0f;
+    return 0;
+}
+
 static int image_condition(kn_wan_model *m, kn_run *r, kn_wan_condition *cond, kn_err *err)
 {
     const kn_request *rq = r->rq;
     kn_image images[2] = {0};
-    float *first = NULL, *last = NULL;
+    pictures p = {0};
     int n = rq->last_image ? 2 : 1;
-    int rc = kn_image_load(rq->image, &images[0], err);
+    int rc = first_image(r, &images[0], err);
     if (!rc && n == 2)
         rc = kn_image_load(rq->last_image, &images[1], err);
     if (!rc && m->dit[KN_WAN_HIGH].image_dim)
         rc = kn_wan_encode_clip_states(m, r, images, n, cond, err);
     if (!rc)
-        rc = kn_wan_picture(&images[0], (int)rq->width, (int)rq->height, &first, err);
+        rc = first_pictures(r, &images[0], &p, err);
     if (!rc && n == 2)
-        rc = kn_wan_picture(&images[1], (int)rq->width, (int)rq->height, &last, err);
-    trace_picture(r, "cond.image", first);
-    trace_picture(r, "cond.last_image", last);
+        rc = kn_wan_picture(&images[1], (int)rq->width, (int)rq->height, &p.last, err);
+    trace_picture(r, "cond.image", p.first);
+    trace_picture(r, "cond.last_image", p.last);
     if (!rc)
-        rc = encode_pictures(m, r, first, last, cond, err);
-    free(first);
-    free(last);
+        rc = encode_pictures(m, r, &p, cond, err);
+    free(p.first);
+    free(p.last);
     kn_image_done(&images[0]);
     kn_image_done(&images[1]);
     return rc;
@@ -108,7 +145,7 @@ int kn_wan_encode_condition(kn_wan_model *m, kn_run *r, kn_wan_condition *ret, k
     int rc = 0;
     if (kn_wan_is_vace(m))
         rc = kn_wan_control_condition(m, r, &cond, err);
-    else if (r->rq->image)
+    else if (r->given || r->rq->image)
         rc = image_condition(m, r, &cond, err);
     if (rc)
         kn_wan_condition_done(&cond);
@@ -120,7 +157,7 @@ int kn_wan_encode_condition(kn_wan_model *m, kn_run *r, kn_wan_condition *ret, k
 void kn_wan_condition_done(kn_wan_condition *c)
 {
     free(c->channels);
-    free(c->first_latent);
+    free(c->first_latents);
     free(c->image_states);
     free(c->control);
     *c = (kn_wan_condition){0};

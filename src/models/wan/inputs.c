@@ -157,12 +157,12 @@ void kn_wan_to_channels_last(const float *src, float *dst, int64_t positions, in
             dst[i * dst_stride + k] = src[k * positions + i];
 }
 
-void kn_wan_image_mask(float *out, int64_t t, int64_t h, int64_t w, bool last_given)
+void kn_wan_image_mask(float *out, int64_t t, int64_t h, int64_t w, int64_t n_first, bool last_given)
 {
     int64_t frame = h * w;
     memset(out, 0, (size_t)(4 * t * frame) * sizeof *out);
     for (int64_t k = 0; k < 4; k++)
-        for (int64_t i = 0; i < frame; i++)
+        for (int64_t i = 0; i < n_first * frame; i++)
             out[k * t * frame + i] = 1.0f;
     for (int64_t i = 0; last_given && i < frame; i++)
         out[(3 * t + t - 1) * frame + i] = 1.0f;

@@ -31,8 +31,9 @@ void kn_wan_to_channels_first(const float *src, float *dst, int64_t positions, i
 void kn_wan_to_channels_last(const float *src, float *dst, int64_t positions, int64_t channels,
                              int64_t dst_stride);
 
-/* The mask channels of image conditioning [4, T, h, w]: ones where a latent's picture is given. */
-void kn_wan_image_mask(float *out, int64_t t, int64_t h, int64_t w, bool last_given);
+/* The mask channels of image conditioning [4, T, h, w]: ones where a latent's pictures are given: the first n_first latents',
+ * perhaps the last picture. */
+void kn_wan_image_mask(float *out, int64_t t, int64_t h, int64_t w, int64_t n_first, bool last_given);
 
 /* A control clip for VACE: frames and mask at the target size. */
 typedef struct kn_wan_control {

@@ -34,7 +34,8 @@ void kn_wan_text_done(kn_wan_text *t);
 typedef struct kn_wan_condition {
     float *channels; /* [c, T, h, w] appended to the latents; NULL: none */
     int64_t n_channels;
-    float *first_latent; /* TI2V: [z, h, w], the clean first frame; NULL: none */
+    float *first_latents; /* TI2V: [z, n_first, h, w], the clean first frames; NULL: none */
+    int64_t n_first;
     float *image_states; /* CLIP: [n_image, image_dim]; NULL: none */
     int64_t n_image;
     float *control; /* VACE: [c, T, h, w]; NULL: none */

@@ -5,7 +5,10 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "engine/segments.h"
 #include "models/wan/pipeline.h"
+
+enum { FRAMES = 81, TI2V_FRAMES = 121 };
 
 typedef struct notes {
     void (*fn)(void *ud, const char *text);
@@ -130,7 +133,7 @@ static void round_tile(kn_request *rq, int64_t scale, const notes *n)
 static void default_numbers(const kn_wan_model *m, kn_request *rq)
 {
     bool ti2v = m->expand_timesteps, experts = m->dit_ck[KN_WAN_LOW] != NULL, image = kn_wan_takes_image(m);
-    default_int(&rq->frames, ti2v ? 121 : 81);
+    default_int(&rq->frames, ti2v ? TI2V_FRAMES : FRAMES);
     default_real(&rq->fps, ti2v ? 24 : 16);
     default_int(&rq->steps, experts ? 40 : 50);
     default_int(&rq->max_sequence_length, 512);
@@ -141,6 +144,18 @@ static void default_numbers(const kn_wan_model *m, kn_request *rq)
         default_real(&rq->guidance_2, image ? rq->guidance : 3.0);
         default_real(&rq->boundary, m->boundary_ratio);
     }
+}
+
+/* VACE and models that need a last picture do not go on from pictures. */
+static int prepare_segments(const kn_wan_model *m, kn_request *rq, kn_note_fn fn, void *ud, kn_err *err)
+{
+    char what[64];
+    snprintf(what, sizeof what, "this model is %s", kn_wan_variant(m));
+    kn_segment_rules rules = {.possible = kn_wan_tasks(m) & KN_TASK_I2V,
+                              .why_not = what,
+                              .native_frames = m->expand_timesteps ? TI2V_FRAMES : FRAMES,
+                              .group = m->vae.scale_temporal};
+    return kn_segments_prepare(rq, &rules, fn, ud, err);
 }
 
 int kn_wan_prepare(kn_wan_model *m, kn_request *rq, void (*fn)(void *ud, const char *text), void *ud,
@@ -167,7 +182,11 @@ int kn_wan_prepare(kn_wan_model *m, kn_request *rq, void (*fn)(void *ud, const c
         rc = round_size(&rq->height, "height", step, &n, err);
     if (rc)
         return rc;
-    round_frames(rq, m->vae.scale_temporal, &n);
+    rc = prepare_segments(m, rq, fn, ud, err);
+    if (rc)
+        return rc;
+    if (kn_segments_count(rq) == 1)
+        round_frames(rq, m->vae.scale_temporal, &n);
     if (!rq->scheduler)
         rq->scheduler = kn_strdup(m->scheduler.name);
     if (rq->vae_tile > 0)

@@ -131,15 +131,15 @@ static int enter(void *ud, int expert, double *ret_guidance, kn_err *err)
     return load(s, expert, err);
 }
 
-/* Latents, then condition channels; with a clean first frame (TI2V) that frame instead of its noise. */
+/* Latents, then condition channels; with clean first frames (TI2V) those instead of their noise. */
 static void fill_input(sampler *s, const float *latents)
 {
     int64_t n_in = config(s)->in_channels, z = config(s)->out_channels, frame = s->h * s->w;
     kn_wan_to_channels_last(latents, s->input, s->positions, z, n_in);
     if (s->cond->channels)
         kn_wan_to_channels_last(s->cond->channels, s->input + z, s->positions, s->cond->n_channels, n_in);
-    if (s->cond->first_latent)
-        kn_wan_to_channels_last(s->cond->first_latent, s->input, frame, z, n_in);
+    if (s->cond->first_latents)
+        kn_wan_to_channels_last(s->cond->first_latents, s->input, s->cond->n_first * frame, z, n_in);
 }
 
 /* For the comparison tool: what the transformer is given, in the reference's layout. */
@@ -218,17 +218,17 @@ static void show(void *ud, const float *clean)
     kn_wan_preview_show(&s->preview, s->r, clean);
 }
 
-/* Tokens of the first frame have timestep 0: they are clean. */
-static int mark_first_frame(sampler *s, kn_err *err)
+/* Tokens of the given first frames have timestep 0: they are clean. */
+static int mark_first_frames(sampler *s, kn_err *err)
 {
     const int *p = config(s)->patch;
     int64_t frame = s->h / p[1] * (s->w / p[2]), n = s->t / p[0] * frame;
-    if (!s->cond->first_latent)
+    if (!s->cond->first_latents)
         return 0;
     s->token_timestep = kn_calloc((size_t)n, sizeof *s->token_timestep);
     if (!s->token_timestep)
         return kn_fail(err, KN_ENOMEM, "no memory for %lld timesteps", (long long)n);
-    for (int64_t i = 0; i < frame; i++)
+    for (int64_t i = 0; i < (s->cond->n_first + p[0] - 1) / p[0] * frame; i++)
         s->token_timestep[i] = 1;
     return 0;
 }
@@ -255,17 +255,17 @@ static int sampler_init(sampler *s, kn_err *err)
     s->velocity = kn_calloc((size_t)(s->positions * f->out_channels), 2 * sizeof *s->velocity);
     if (!s->input || !s->velocity)
         return kn_fail(err, KN_ENOMEM, "no memory for %lld latent positions", (long long)s->positions);
-    int rc = mark_first_frame(s, err);
+    int rc = mark_first_frames(s, err);
     return rc ? rc : make_control_scale(s, err);
 }
 
-/* The clean first frame goes back in at the end: the solver has moved it. */
-static void restore_first_frame(const sampler *s, float *latents)
+/* The clean first frames go back in at the end: the solver has moved them. */
+static void restore_first_frames(const sampler *s, float *latents)
 {
-    int64_t frame = s->h * s->w;
-    for (int64_t k = 0; s->cond->first_latent && k < config(s)->out_channels; k++)
-        memcpy(latents + k * s->positions, s->cond->first_latent + k * frame,
-               (size_t)frame * sizeof *latents);
+    int64_t given = s->cond->n_first * s->h * s->w;
+    for (int64_t k = 0; s->cond->first_latents && k < config(s)->out_channels; k++)
+        memcpy(latents + k * s->positions, s->cond->first_latents + k * given,
+               (size_t)given * sizeof *latents);
 }
 
 int kn_wan_sample(kn_wan_model *m, kn_run *r, const kn_wan_text *text, const kn_wan_condition *cond,
@@ -309,7 +309,7 @@ int kn_wan_sample(kn_wan_model *m, kn_run *r, const kn_wan_text *text, const kn_
     if (!rc)
         rc = kn_denoise_run(r, &d, err);
     unload(&s);
-    restore_first_frame(&s, latents);
+    restore_first_frames(&s, latents);
     kn_phase_end(r);
     kn_scheduler_free(scheduler);
     free(s.input);
