@@ -1,5 +1,5 @@
 #!/bin/sh
-# The include direction: base <- tensor | media | text | store <- engine <- models <- jobs <- server <- cli, and one home for every
+# The include direction: base <- tensor | media | text | store | hub <- engine <- models <- jobs <- server <- cli, and one home for every
 # third-party library. The first component of an include's path is its layer.
 set -eu
 
@@ -11,11 +11,12 @@ BEGIN {
     allowed["text"] = "base text"
     allowed["media"] = "base media"
     allowed["store"] = "base store"
+    allowed["hub"] = "base hub"
     allowed["engine"] = "base tensor media text engine kinora"
-    allowed["models"] = "base tensor media text engine models"
+    allowed["models"] = "base tensor media text hub engine models"
     allowed["jobs"] = "base media text store engine models jobs"
-    allowed["server"] = "base media store engine models jobs server"
-    allowed["cli"] = "base tensor media text engine models jobs server cli kinora"
+    allowed["server"] = "base media store hub engine models jobs server"
+    allowed["cli"] = "base tensor media text hub engine models jobs server cli kinora"
     allowed["kinora"] = "kinora"
 
     # Third-party headers (a regular expression of the include) and their homes (of the file that includes).
@@ -25,6 +26,7 @@ BEGIN {
     home["^sqlite3[.]h$"] = "^src/store/"
     home["^(microhttpd|wslay/wslay)[.]h$"] = "^src/server/"
     home["^(sys/(socket|un|epoll|eventfd|prctl)|netinet/(in|tcp)|arpa/inet|netdb)[.]h$"] = "^(src/(jobs|server|cli)|tests)/"
+    home["^curl/curl[.]h$|^openssl/evp[.]h$"] = "^src/hub/"
     home["^utf8proc[.]h$"] = "^src/text/"
     home["^(cmocka|setjmp)[.]h$"] = "^tests/"
     home["^omp[.]h$"] = "^(src/base/parallel[.]c|src/tensor/cpu/)"

@@ -59,7 +59,7 @@ group_build() {
     group_web
     pc libjansson-dev jansson libutf8proc-dev libutf8proc libavformat-dev libavformat libavcodec-dev libavcodec \
         libswscale-dev libswscale libavutil-dev libavutil libsqlite3-dev sqlite3 \
-        libmicrohttpd-dev libmicrohttpd
+        libmicrohttpd-dev libmicrohttpd libcurl4-openssl-dev libcurl libssl-dev libcrypto
 }
 
 group_test() {

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +63,21 @@ int kn_dir_make(const char *path, kn_err *err)
         rc = kn_fail(err, KN_EIO, "%s is not a folder", path);
     free(p);
     return rc;
+}
+
+static int remove_entry(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+    (void)st, (void)flag, (void)ftw;
+    remove(path);
+    return 0;
+}
+
+int kn_dir_remove(const char *path, kn_err *err)
+{
+    enum { OPEN_FOLDERS = 8 };
+    struct stat st;
+    nftw(path, remove_entry, OPEN_FOLDERS, FTW_DEPTH | FTW_PHYS);
+    return lstat(path, &st) ? 0 : kn_fail(err, KN_EIO, "cannot remove %s", path);
 }
 
 static bool is_earlier(struct timespec a, struct timespec b)

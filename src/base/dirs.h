@@ -22,6 +22,9 @@ char *kn_dir_cache(void);
 /* Makes a folder and its parents, for the user alone (0700), where they are missing. */
 int kn_dir_make(const char *path, kn_err *err);
 
+/* Removes a file, or a folder with all that is in it; links are removed, never followed. KN_EIO if something is left. */
+int kn_dir_remove(const char *path, kn_err *err);
+
 /* What lies in a folder that must not grow without end. */
 typedef struct kn_dir_survey {
     int n;

@@ -97,6 +97,24 @@
 #define KN_LIMIT_REPLY_HEADERS 16
 /* A message from a client on a WebSocket: nothing is expected from it. */
 #define KN_LIMIT_SOCKET_MESSAGE_BYTES (4u << 10)
+/* What the hub answers about one model or a page of a search: the largest list of files seen is about 2 MB. */
+#define KN_LIMIT_HUB_ANSWER_BYTES (32u << 20)
+/* A repository's model_index.json: a dozen lines. */
+#define KN_LIMIT_HUB_INDEX_BYTES (1u << 20)
+/* Files of a repository that are looked at; models have some hundred. */
+#define KN_LIMIT_HUB_FILES 20000
+/* A path inside a repository: file systems take 4,096 with everything before it. */
+#define KN_LIMIT_HUB_PATH_BYTES 1024
+/* A file of a repository: the hub itself takes no larger ones than 500 GB. */
+#define KN_LIMIT_HUB_FILE_BYTES (1ull << 40)
+/* Models in one answer of a search; the hub gives no more either. */
+#define KN_LIMIT_HUB_RESULTS 100
+/* Files that are fetched at a time: more are not faster, and the hub counts requests. */
+#define KN_LIMIT_HUB_PARALLEL 4
+/* What a download leaves free on the disk, so that other programs still can write. */
+#define KN_LIMIT_HUB_SPARE_BYTES (512ull << 20)
+/* Downloads that the server remembers, those that wait included; finished ones go first. */
+#define KN_LIMIT_DOWNLOADS 64
 /* Threads: above this the partition tables of the kernels would need heap memory. */
 #define KN_LIMIT_THREADS 256
 

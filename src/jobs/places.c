@@ -3,7 +3,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <ftw.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,8 +14,6 @@
 #include "base/mem.h"
 #include "engine/request.h"
 #include "models/models.h"
-
-enum { OPEN_FOLDERS = 8 /* while a tree is removed */ };
 
 static int make_in(const char *data, const char *name, char **ret, kn_err *err)
 {
@@ -248,18 +245,11 @@ int kn_places_resolve(const kn_places *p, const json_t *request, json_t **ret, k
 
 /* ---- removing ---- */
 
-static int remove_entry(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-    (void)st, (void)flag, (void)ftw;
-    remove(path);
-    return 0;
-}
-
 static void remove_tree(const char *folder, const char *id, const char *suffix)
 {
     char *path = kn_place_of(folder, id, suffix);
     if (path)
-        nftw(path, remove_entry, OPEN_FOLDERS, FTW_DEPTH | FTW_PHYS);
+        (void)kn_dir_remove(path, NULL);
     free(path);
 }
 
