@@ -91,7 +91,6 @@ typedef enum kn_sink {
     KN_SINK_TEXT, /* JSON, or a form that is url-encoded */
     KN_SINK_FILE,
     KN_SINK_FORM,
-    KN_SINK_DISCARD,
 } kn_sink;
 
 /* What is read of a body. */

@@ -14,7 +14,7 @@ static bool is_type(const char *header, const char *type)
     return header && strncasecmp(header, type, n) == 0 && strchr("; \t", header[n]);
 }
 
-static int refuse(kn_http_request *rq, const kn_err *err, int is_full)
+static int refuse(kn_http_request *rq, const kn_err *err, bool is_full)
 {
     /* A body that is not what its type says is the request's mistake, not a file's. */
     int code = err->code == KN_EFORMAT ? KN_EINVAL : err->code;
@@ -53,7 +53,7 @@ static int write_file(kn_http_request *rq, const void *data, size_t size)
 {
     kn_intake *in = rq->intake;
     kn_err err = {0};
-    int is_full = 0;
+    bool is_full = false;
     if (kn_part_file_write(&in->parts[in->n_files - 1], data, size, &is_full, &err))
         return refuse(rq, &err, is_full);
     return 0;
@@ -63,7 +63,8 @@ static int close_file(kn_http_request *rq)
 {
     kn_intake *in = rq->intake;
     kn_err err = {0};
-    int is_full = 0, i = in->n_files - 1;
+    bool is_full = false;
+    int i = in->n_files - 1;
     if (kn_part_file_close(&in->parts[i], &is_full, &err))
         return refuse(rq, &err, is_full);
     in->files[i].size = in->parts[i].size;
@@ -137,7 +138,7 @@ static int begin_form(kn_http_request *rq, const char *type)
     rq->intake->form = kn_calloc(1, sizeof *rq->intake->form);
     if (!rq->intake->form || !(rq->json = json_object()))
         return kn_request_refuse(rq, 507, KN_ENOMEM, "no memory for a form");
-    return kn_multipart_init(rq->intake->form, type, &form_fns, rq, &err) ? refuse(rq, &err, 0) : 0;
+    return kn_multipart_init(rq->intake->form, type, &form_fns, rq, &err) ? refuse(rq, &err, false) : 0;
 }
 
 /* ---- what a route takes ---- */
@@ -226,7 +227,7 @@ int kn_intake_feed(kn_http_request *rq, const char *data, size_t size)
             return kn_request_refuse(rq, 413, KN_ELIMIT, "the form has more than %llu bytes",
                                      (unsigned long long)(KN_LIMIT_UPLOAD_BYTES + KN_LIMIT_BODY_BYTES));
         /* What the callbacks refuse is refused already. */
-        return kn_multipart_feed(in->form, data, size, &err) && err.code ? refuse(rq, &err, 0) : 0;
+        return kn_multipart_feed(in->form, data, size, &err) && err.code ? refuse(rq, &err, false) : 0;
     default:
         return 0;
     }
@@ -240,7 +241,7 @@ static int parse_json(kn_http_request *rq)
     if (rc == KN_ELIMIT)
         return kn_request_refuse(rq, 400, KN_EINVAL, "%s", err.msg);
     if (rc)
-        return refuse(rq, &err, 0);
+        return refuse(rq, &err, false);
     if (!json_is_object(rq->json))
         return kn_request_refuse(rq, 400, KN_EINVAL, "the body is JSON but no object");
     return 0;
@@ -255,7 +256,7 @@ static int parse_urlencoded(kn_http_request *rq)
     if (!rq->json)
         return kn_request_refuse(rq, 507, KN_ENOMEM, "no memory for a form");
     if (kn_uri_query_parse(&q, in->text.data ? in->text.data : "", in->text.size, "the form", &err))
-        return refuse(rq, &err, 0);
+        return refuse(rq, &err, false);
     int rc = 0;
     for (int i = 0; !rc && i < q.n; i++)
         rc = set_field(rq, q.items[i].name, q.items[i].value, strlen(q.items[i].value));
@@ -275,7 +276,7 @@ int kn_intake_end(kn_http_request *rq)
             return kn_request_refuse(rq, 400, KN_EINVAL, "an empty body; expected the bytes of a file");
         return close_file(rq);
     case KN_SINK_FORM:
-        return kn_multipart_finish(in->form, &err) ? refuse(rq, &err, 0) : 0;
+        return kn_multipart_finish(in->form, &err) ? refuse(rq, &err, false) : 0;
     default:
         return 0;
     }

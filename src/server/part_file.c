@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -51,7 +50,7 @@ int kn_part_file_open(kn_part_file *f, const char *dir, uint64_t expected, kn_er
     return 0;
 }
 
-int kn_part_file_write(kn_part_file *f, const void *data, size_t size, int *ret_is_full, kn_err *err)
+int kn_part_file_write(kn_part_file *f, const void *data, size_t size, bool *ret_is_full, kn_err *err)
 {
     const char *p = data;
     if (size > KN_LIMIT_UPLOAD_BYTES - f->size)
@@ -62,7 +61,7 @@ int kn_part_file_write(kn_part_file *f, const void *data, size_t size, int *ret_
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0 && is_full(errno)) {
-            *ret_is_full = 1;
+            *ret_is_full = true;
             return fail_full("the upload folder", err);
         }
         if (n < 0)
@@ -74,7 +73,7 @@ int kn_part_file_write(kn_part_file *f, const void *data, size_t size, int *ret_
     return 0;
 }
 
-int kn_part_file_close(kn_part_file *f, int *ret_is_full, kn_err *err)
+int kn_part_file_close(kn_part_file *f, bool *ret_is_full, kn_err *err)
 {
     int fd = f->fd;
     f->fd = -1;

@@ -16,7 +16,7 @@ static int hex(char c)
 }
 
 /* The byte at text[*i], decoded; *i goes to its last character. -1: a bad escape, or what must be escaped. */
-static int decode_byte(const char *text, size_t size, size_t *i, int plus_is_space)
+static int decode_byte(const char *text, size_t size, size_t *i, bool plus_is_space)
 {
     unsigned char c = (unsigned char)text[*i];
     if (c == '+' && plus_is_space)
@@ -30,7 +30,8 @@ static int decode_byte(const char *text, size_t size, size_t *i, int plus_is_spa
     return value == 0 ? -1 : value;
 }
 
-int kn_uri_decode(const char *text, size_t size, int plus_is_space, const char *what, char **ret, kn_err *err)
+int kn_uri_decode(const char *text, size_t size, bool plus_is_space, const char *what, char **ret,
+                  kn_err *err)
 {
     char *out = malloc(size + 1);
     size_t n = 0;
@@ -69,8 +70,8 @@ int kn_uri_path_parse(kn_uri_path *p, const char *text, size_t size, kn_err *err
         if (path.n == KN_LIMIT_PATH_SEGMENTS)
             rc = kn_fail(err, KN_EINVAL, "the path has more than %d segments", KN_LIMIT_PATH_SEGMENTS);
         else
-            rc = kn_uri_decode(s, (size_t)((slash ? slash : end) - s), 0, "the path", &path.segments[path.n],
-                               err);
+            rc = kn_uri_decode(s, (size_t)((slash ? slash : end) - s), false, "the path",
+                               &path.segments[path.n], err);
         path.n += !rc;
         s = slash ? slash + 1 : NULL;
     }
@@ -94,15 +95,15 @@ static int parse_item(kn_uri_query *q, const char *text, size_t size, const char
     const char *equals = memchr(text, '=', size);
     size_t name_size = equals ? (size_t)(equals - text) : size;
     char *name = NULL, *value = NULL;
-    int rc = kn_uri_decode(text, name_size, 1, what, &name, err);
+    int rc = kn_uri_decode(text, name_size, true, what, &name, err);
     if (!rc && q->n == KN_LIMIT_QUERY_PARAMS)
         rc = kn_fail(err, KN_EINVAL, "%s has more than %d parameters", what, KN_LIMIT_QUERY_PARAMS);
     if (!rc && (!*name || kn_uri_query_get(q, name)))
         rc = kn_fail(err, KN_EINVAL, "%s: \"%.64s\" %s", what, name,
                      *name ? "is there twice, expected it once" : "is no name of a parameter");
     if (!rc)
-        rc = equals ? kn_uri_decode(equals + 1, size - name_size - 1, 1, what, &value, err)
-                    : kn_uri_decode("", 0, 1, what, &value, err);
+        rc = equals ? kn_uri_decode(equals + 1, size - name_size - 1, true, what, &value, err)
+                    : kn_uri_decode("", 0, true, what, &value, err);
     if (rc) {
         free(name);
         return rc;

@@ -3,11 +3,13 @@
 #ifndef KN_SERVER_URI_H
 #define KN_SERVER_URI_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 #include "base/limits.h"
 
 /* plus_is_space: as in queries and forms. `what` begins messages. *ret is heap. */
-int kn_uri_decode(const char *text, size_t size, int plus_is_space, const char *what, char **ret,
+int kn_uri_decode(const char *text, size_t size, bool plus_is_space, const char *what, char **ret,
                   kn_err *err);
 
 /* "/a/b%20c" is "a", "b c"; "/" is "". A segment may hold a decoded '/'. */

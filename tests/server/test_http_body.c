@@ -261,7 +261,7 @@ static void test_no_room(void **state)
     small_server *s = *state;
     kn_part_file f = {.fd = -1};
     kn_err err = {0};
-    int is_full = 0;
+    bool is_full = false;
     assert_int_equal(kn_part_file_open(&f, s->dir, UINT64_MAX, &err), KN_ELIMIT);
     assert_non_null(strstr(err.msg, "no space is left"));
     assert_int_equal(server_n_files(s), 0);
@@ -270,12 +270,12 @@ static void test_no_room(void **state)
     f.fd = open("/dev/full", O_WRONLY);
     assert_true(f.fd >= 0);
     assert_int_equal(kn_part_file_write(&f, "x", 1, &is_full, &err), KN_ELIMIT);
-    assert_int_equal(is_full, 1);
+    assert_true(is_full);
     close(fd);
     f.size = KN_LIMIT_UPLOAD_BYTES;
-    is_full = 0;
+    is_full = false;
     assert_int_equal(kn_part_file_write(&f, "x", 1, &is_full, &err), KN_ELIMIT);
-    assert_int_equal(is_full, 0);
+    assert_false(is_full);
     kn_part_file_done(&f);
     assert_int_equal(server_n_files(s), 0);
 }

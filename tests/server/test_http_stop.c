@@ -203,10 +203,10 @@ static void test_stop_ends_streams(void **state)
     put_text(socket_fd, text);
     assert_true(get_head(socket_fd, &a));
     assert_int_equal(a.status, 101);
+    assert_true(get(socket_fd, text, 2 + 16)); /* the greeting */
     server_wait_listeners(s, 2);
     server_stop(s);
     assert_closed(idle);
-    assert_true(get(socket_fd, text, 2 + 16)); /* the greeting */
     assert_true(get(socket_fd, last, 4));
     assert_memory_equal(last, "\x88\x02\x03\xe9", 4);
     assert_closed(socket_fd);

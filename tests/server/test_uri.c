@@ -10,7 +10,7 @@
 #include "server/route.h"
 #include "server/utf8_scan.h"
 
-static void assert_decoded(const char *text, int plus_is_space, const char *expected)
+static void assert_decoded(const char *text, bool plus_is_space, const char *expected)
 {
     char *out = NULL;
     kn_err err = {0};
