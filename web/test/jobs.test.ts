@@ -4,6 +4,7 @@ import test from 'node:test';
 import { ApiError, call, isLocked } from '../src/api';
 import { accept, counts, forget, jobOf, loadOutputs, loadQueue, onEvent, outputIds, outputsText, pausedIds, queueIds, recentIds, stoppedIds } from '../src/state/jobs';
 import { share, sizeOf, stateText, wholeRequest } from '../src/state/job_kind';
+import { outputFacts, phaseTimes } from '../src/tabs/output_facts';
 import type { Job, JobState, Progress } from '../src/types';
 
 function job(id: string, state: JobState, more: Partial<Job> = {}): Job {
@@ -136,4 +137,23 @@ test('a wish is said before it is fulfilled; the whole request has what the resu
     assert.deepEqual(sizeOf(done), { width: 96, height: 64 });
     assert.equal(wholeRequest(done)['seed'], 7);
     assert.equal(sizeOf(job('job_b', 'queued')), null);
+});
+
+test('everything known of a video is listed, the filled-in included, nothing empty', () => {
+    const done = job('job_a', 'completed', {
+        result: {
+            seconds: 48.2, peak_bytes: 8304960, encoder: 'libx264', request: { model: 'demo', width: 96, height: 64, seed: 7, negative_prompt: '' },
+            timings: [{ phase: 'loading', seconds: 1 }, { phase: 'sampling', seconds: 35.1 }, { phase: 'loading', seconds: 3 }],
+        },
+    });
+    const facts = new Map(outputFacts(done, 'Demo'));
+    assert.equal(facts.get('Model'), 'Demo');
+    assert.equal(facts.get('Size'), '96 × 64');
+    assert.equal(facts.get('Seed'), '7');
+    assert.equal(facts.get('Took'), '48 s');
+    assert.equal(facts.get('Of which'), 'loading 4 s, sampling 35 s');
+    assert.equal(facts.get('Most memory'), '8.3 MB');
+    assert.ok(!facts.has('Negative prompt') && !facts.has('Made') && !facts.has('Width'));
+    assert.equal(phaseTimes(null), '');
+    assert.equal(phaseTimes([{ strange: 1 }]), '');
 });

@@ -1,14 +1,14 @@
 /* One finished video with everything that is known of it. */
 import { useState } from 'preact/hooks';
-import { bytes, duration, label } from '../format';
 import { go } from '../router';
 import { duplicate, remove } from '../state/actions';
 import { loadRequest } from '../state/draft';
-import { promptOf, sizeOf, wholeRequest } from '../state/job_kind';
+import { promptOf, sizeOf } from '../state/job_kind';
 import { modelTitle } from '../state/models';
 import type { Job } from '../types';
 import { Button, IconButton, LinkButton } from '../ui/button';
 import { Confirm, Dialog } from '../ui/dialog';
+import { outputFacts } from './output_facts';
 
 interface Props {
     job: Job;
@@ -16,30 +16,6 @@ interface Props {
     onTurn: (by: number) => void;
     hasBefore: boolean;
     hasAfter: boolean;
-}
-
-function show(v: unknown): string {
-    return typeof v === 'object' && v !== null ? JSON.stringify(v) : String(v);
-}
-
-function rows(job: Job): [string, string][] {
-    const size = sizeOf(job);
-    const skip = ['prompt', 'model', 'output', ...(size ? ['width', 'height'] : [])];
-    const request = Object.entries(wholeRequest(job))
-        .filter(([name, v]) => !skip.includes(name) && v !== null && v !== '')
-        .map(([name, v]): [string, string] => [label(name), show(v)]);
-    const result: [string, string][] = [
-        ['Made', job.finished_at ? new Date(job.finished_at * 1000).toLocaleString() : '–'],
-        ['Took', duration(job.result?.seconds ?? null)],
-        ['Most memory', job.result?.peak_bytes ? bytes(job.result.peak_bytes) : '–'],
-        ['Encoder', job.result?.encoder ?? '–'],
-        ['Frames’ hash', job.result?.frames_hash ?? '–'],
-        ['Job', job.id],
-    ];
-    const first: [string, string][] = [['Model', modelTitle(job.model)]];
-    if (size)
-        first.push(['Size', `${size.width} × ${size.height}`]);
-    return [...first, ...request, ...result.filter(([, v]) => v !== '–')];
 }
 
 export function OutputDialog({ job, onClose, onTurn, hasBefore, hasAfter }: Props) {
@@ -82,7 +58,7 @@ export function OutputDialog({ job, onClose, onTurn, hasBefore, hasAfter }: Prop
                         <Button kind="danger" icon="trash" onClick={() => setAsking(true)}>Delete</Button>
                     </div>
                     <dl class="facts">
-                        {rows(job).map(([name, v]) => (
+                        {outputFacts(job, modelTitle(job.model)).map(([name, v]) => (
                             <div key={name}>
                                 <dt>{name}</dt>
                                 <dd>{v}</dd>

@@ -34,7 +34,7 @@ function secondsLeft(typical: number | null): number | null {
     let sum = 0;
     for (const id of queueIds.value) {
         const job = jobOf(id)?.value;
-        const s = job?.progress?.eta_s ?? job?.plan?.seconds ?? typical;
+        const s = job?.progress?.eta_s ?? (job?.plan?.seconds || typical);
         if (s == null)
             return null;
         sum += s;

@@ -23,7 +23,7 @@ function facts(job: Job): string {
         size && `${size.width} × ${size.height}`,
         typeof frames === 'number' && plural(frames, 'frame'),
         typeof steps === 'number' && plural(steps, 'step'),
-        job.plan?.seconds !== undefined && !isFinal(job.state) && about(job.plan.seconds),
+        !!job.plan?.seconds && !isFinal(job.state) && about(job.plan.seconds),
         job.attempt > 1 && `attempt ${job.attempt}`,
     ].filter(Boolean).join(' · ');
 }
