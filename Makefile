@@ -93,4 +93,4 @@ install: build
 	@cmake --install build --prefix $(or $(PREFIX),/usr/local)
 
 clean:
-	@rm -rf web/node_modules build build-dev build-tsan build-fuzz build-gcc build-clang $(OUT)
+	@rm -rf build build-dev build-tsan build-fuzz build-gcc build-clang $(OUT)
