@@ -202,15 +202,15 @@ static kn_outcome decide_whole(kn_transfer *t)
 {
     kn_err err = {0};
     char what[160];
-    if (t->length != KN_SIZE_UNKNOWN && t->length > t->max_bytes) {
-        snprintf(what, sizeof what, "the server announces %llu bytes, at most %llu are taken",
-                 (unsigned long long)t->length, (unsigned long long)t->max_bytes);
-        return fail(t, KN_ELIMIT, what);
-    }
     if (t->size != KN_SIZE_UNKNOWN && t->length != KN_SIZE_UNKNOWN && t->length != t->size) {
         snprintf(what, sizeof what, "the server announces %llu bytes, expected %llu",
                  (unsigned long long)t->length, (unsigned long long)t->size);
         return fail(t, KN_EFORMAT, what);
+    }
+    if (t->length != KN_SIZE_UNKNOWN && t->length > t->max_bytes) {
+        snprintf(what, sizeof what, "the server announces %llu bytes, at most %llu are taken",
+                 (unsigned long long)t->length, (unsigned long long)t->max_bytes);
+        return fail(t, KN_ELIMIT, what);
     }
     if (t->have && t->sink.restart(t->sink.ud, &err)) {
         t->why = err;

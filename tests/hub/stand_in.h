@@ -73,7 +73,8 @@ typedef struct stand_in {
     int n_files;
     rule rules[MAX_RULES];
     int n_rules;
-    const char *api; /* the whole answer for the model; NULL: from the files */
+    const char *etag; /* of files */
+    const char *api;  /* the whole answer for the model; NULL: from the files */
     asked log[MAX_LOG];
     int n_log;
 } stand_in;
@@ -150,22 +151,23 @@ static inline char *model_answer(stand_in *s)
         digest_of(f, hex);
         json_t *o = json_pack("{s:s, s:I}", "rfilename", f->path, "size", (json_int_t)f->size);
         if (f->is_lfs)
-            json_object_set_new(o, "lfs", json_pack("{s:s, s:I, s:i}", "sha256", hex, "size", (json_int_t)f->size,
-                                                    "pointerSize", 134));
+            json_object_set_new(
+                o, "lfs",
+                json_pack("{s:s, s:I, s:i}", "sha256", hex, "size", (json_int_t)f->size, "pointerSize", 134));
         else
             json_object_set_new(o, "blobId", json_string(hex));
         json_array_append_new(list, o);
     }
     json_t *o = json_pack("{s:s, s:s, s:b, s:s, s:[s, s], s:o}", "id", HUB_ID, "sha", HUB_COMMIT, "gated", 0,
-                          "library_name", "diffusers", "tags", "diffusers", "diffusers:WanPipeline", "siblings",
-                          list);
+                          "library_name", "diffusers", "tags", "diffusers", "diffusers:WanPipeline",
+                          "siblings", list);
     char *text = json_dumps(o, 0);
     json_decref(o);
     return text;
 }
 
-static inline void send_body(stand_in *s, int fd, const char *etag, const rule *r, const char *data, size_t size,
-                             const asked *q)
+static inline void send_body(stand_in *s, int fd, const char *etag, const rule *r, const char *data,
+                             size_t size, const asked *q)
 {
     wrong what = r ? r->what : HEADERS;
     size_t begin = *q->range && what != NO_RANGE ? strtoul(q->range, NULL, 10) : 0, length = size - begin;
@@ -179,7 +181,8 @@ static inline void send_body(stand_in *s, int fd, const char *etag, const rule *
     }
     say(fd, "HTTP/1.1 %s\r\nETag: %s\r\n", begin ? "206 Part" : "200 OK", etag);
     if (begin)
-        say(fd, "Content-Range: bytes %zu-%zu/%zu\r\n", begin + (what == BAD_RANGE ? (size_t)r->n : 0), size - 1, size);
+        say(fd, "Content-Range: bytes %zu-%zu/%zu\r\n", begin + (what == BAD_RANGE ? (size_t)r->n : 0),
+            size - 1, size);
     if (what == LENGTH)
         say(fd, "Content-Length: %ld\r\n", r->n);
     else if (what != MORE && what != NO_LENGTH)
@@ -191,7 +194,8 @@ static inline void send_body(stand_in *s, int fd, const char *etag, const rule *
         drip(s, fd, data + begin, length);
         return;
     }
-    size_t n = (what == CUT || what == STALL || what == NO_LENGTH) && (size_t)r->n < length ? (size_t)r->n : length;
+    size_t n =
+        (what == CUT || what == STALL || what == NO_LENGTH) && (size_t)r->n < length ? (size_t)r->n : length;
     char *copy = malloc(length + 1);
     memcpy(copy, data + begin, length);
     if (what == CORRUPT)
@@ -245,7 +249,7 @@ static inline void answer(stand_in *s, int fd, const asked *q)
     name += strncmp(name, "/store/", 7) ? 0 : 7;
     for (int i = 0; i < s->n_files; i++)
         if (strcmp(s->files[i].path, name) == 0) {
-            send_body(s, fd, "\"one\"", is_wrong ? &r : NULL, s->files[i].data, s->files[i].size, q);
+            send_body(s, fd, s->etag, is_wrong ? &r : NULL, s->files[i].data, s->files[i].size, q);
             return;
         }
     say(fd, "HTTP/1.1 404 Not Found\r\nX-Error-Code: EntryNotFound\r\nContent-Length: 0\r\n\r\n");
@@ -323,6 +327,7 @@ static inline stand_in *stand_in_new(void)
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t n = sizeof a;
     setenv("no_proxy", "*", 1);
+    s->etag = "\"one\"";
     pthread_mutex_init(&s->lock, NULL);
     s->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (bind(s->listener, (struct sockaddr *)&a, sizeof a) || listen(s->listener, 64) ||

@@ -24,7 +24,8 @@ static kn_hub_repo repo_of(const char *const *paths)
     kn_err err = {0};
     json_t *list = json_array();
     for (; *paths; paths++)
-        json_array_append_new(list, json_pack("{s:s, s:i, s:s}", "rfilename", *paths, "size", 10, "blobId", SHA1));
+        json_array_append_new(list,
+                              json_pack("{s:s, s:i, s:s}", "rfilename", *paths, "size", 10, "blobId", SHA1));
     json_t *o = json_pack("{s:s, s:o}", "sha", SHA1, "siblings", list);
     if (kn_hub_repo_read(o, "a/b", &r, &err))
         fail_msg("%s", err.msg);
@@ -33,12 +34,14 @@ static kn_hub_repo repo_of(const char *const *paths)
 }
 
 /* index: the parts, "vae|tokenizer"; NULL: no pipeline. want: "path=as path", in any order. */
-static void choose(const char *const *paths, const char *parts, const char *file, const char *variant, const char *want)
+static void choose(const char *const *paths, const char *parts, const char *file, const char *variant,
+                   const char *want)
 {
     kn_hub_repo r = repo_of(paths);
     kn_choices c = {0};
     kn_err err = {0};
-    json_t *index = parts ? json_pack("{s:s, s:[n, n]}", "_class_name", "WanPipeline", "gone", NULL, NULL) : NULL;
+    json_t *index =
+        parts ? json_pack("{s:s, s:[n, n]}", "_class_name", "WanPipeline", "gone", NULL, NULL) : NULL;
     for (const char *p = parts; p && *p; p += strcspn(p, "|"), p += *p == '|') {
         char name[64];
         snprintf(name, sizeof name, "%.*s", (int)strcspn(p, "|"), p);
@@ -52,7 +55,8 @@ static void choose(const char *const *paths, const char *parts, const char *file
         bool found = false;
         snprintf(path, sizeof path, "%.*s", (int)strcspn(p, "= "), p);
         size_t at = strcspn(p, "= ");
-        snprintf(as, sizeof as, "%.*s", (int)strcspn(p[at] == '=' ? p + at + 1 : p, " "), p[at] == '=' ? p + at + 1 : p);
+        snprintf(as, sizeof as, "%.*s", (int)strcspn(p[at] == '=' ? p + at + 1 : p, " "),
+                 p[at] == '=' ? p + at + 1 : p);
         for (int i = 0; i < c.n; i++)
             found |= strcmp(c.items[i].file->path, path) == 0 && strcmp(c.items[i].as, as) == 0;
         if (!found)
@@ -66,8 +70,8 @@ static void choose(const char *const *paths, const char *parts, const char *file
     json_decref(index);
 }
 
-static void refuse(const char *const *paths, const char *index_text, const char *file, const char *variant, int code,
-                   const char *says)
+static void refuse(const char *const *paths, const char *index_text, const char *file, const char *variant,
+                   int code, const char *says)
 {
     kn_hub_repo r = repo_of(paths);
     kn_choices c = {0};
@@ -87,32 +91,35 @@ static void refuse(const char *const *paths, const char *index_text, const char 
 static void test_pipeline(void **state)
 {
     (void)state;
-    choose(PATHS(".gitattributes", "README.md", "LICENSE.txt", "model_index.json", "assets/x.mp4", "other.safetensors",
-                 "scheduler/scheduler_config.json", "tokenizer/spiece.model", "tokenizer/tokenizer.json",
-                 "tokenizer/merges.txt", "transformer/config.json", "transformer/diffusion_pytorch_model.safetensors",
-                 "transformer/diffusion_pytorch_model.bin", "transformer/deep/x.json", "gone/config.json",
-                 "vae/config.json", "vae/diffusion_pytorch_model.safetensors", "vae/flax_model.msgpack"),
+    choose(PATHS(".gitattributes", "README.md", "LICENSE.txt", "model_index.json", "assets/x.mp4",
+                 "other.safetensors", "scheduler/scheduler_config.json", "tokenizer/spiece.model",
+                 "tokenizer/tokenizer.json", "tokenizer/merges.txt", "transformer/config.json",
+                 "transformer/diffusion_pytorch_model.safetensors", "transformer/diffusion_pytorch_model.bin",
+                 "transformer/deep/x.json", "gone/config.json", "vae/config.json",
+                 "vae/diffusion_pytorch_model.safetensors", "vae/flax_model.msgpack"),
            "scheduler|tokenizer|transformer|vae", NULL, NULL,
            "README.md LICENSE.txt model_index.json scheduler/scheduler_config.json tokenizer/spiece.model "
            "tokenizer/tokenizer.json tokenizer/merges.txt transformer/config.json "
-           "transformer/diffusion_pytorch_model.safetensors vae/config.json vae/diffusion_pytorch_model.safetensors");
+           "transformer/diffusion_pytorch_model.safetensors vae/config.json "
+           "vae/diffusion_pytorch_model.safetensors");
 }
 
 static void test_variants(void **state)
 {
-    const char *const *both = PATHS("vae/model.safetensors", "vae/model.fp16.safetensors", "vae/model.non_ema.safetensors");
+    const char *const *both =
+        PATHS("vae/model.safetensors", "vae/model.fp16.safetensors", "vae/model.non_ema.safetensors");
     (void)state;
     choose(both, "vae", NULL, NULL, "vae/model.safetensors");
     choose(both, "vae", NULL, "fp16", "vae/model.fp16.safetensors=vae/model.safetensors");
     choose(PATHS("vae/model.bf16.safetensors", "vae/model.fp16.safetensors"), "vae", NULL, NULL,
            "vae/model.fp16.safetensors=vae/model.safetensors");
     /* a part without the variant has its plain weights */
-    choose(PATHS("te/model.safetensors", "vae/model.fp16.safetensors", "vae/model.safetensors"), "vae|te", NULL, "fp16",
-           "te/model.safetensors vae/model.fp16.safetensors=vae/model.safetensors");
+    choose(PATHS("te/model.safetensors", "vae/model.fp16.safetensors", "vae/model.safetensors"), "vae|te",
+           NULL, "fp16", "te/model.safetensors vae/model.fp16.safetensors=vae/model.safetensors");
     refuse(both, "{\"vae\": [\"d\", \"V\"]}", NULL, "fp8", KN_ENOTFOUND, "[\"fp16\",\"non_ema\"]");
     /* what is looked for first is chosen first */
-    choose(PATHS("t/model.safetensors", "t/diffusion_pytorch_model.safetensors", "t/adapter.safetensors"), "t", NULL, NULL,
-           "t/diffusion_pytorch_model.safetensors");
+    choose(PATHS("t/model.safetensors", "t/diffusion_pytorch_model.safetensors", "t/adapter.safetensors"),
+           "t", NULL, NULL, "t/diffusion_pytorch_model.safetensors");
 }
 
 static void test_pieces(void **state)
@@ -121,7 +128,8 @@ static void test_pieces(void **state)
     choose(PATHS("t/model-00001-of-00002.safetensors", "t/model-00002-of-00002.safetensors",
                  "t/model.safetensors.index.json", "t/config.json"),
            "t", NULL, NULL,
-           "t/model-00001-of-00002.safetensors t/model-00002-of-00002.safetensors t/model.safetensors.index.json "
+           "t/model-00001-of-00002.safetensors t/model-00002-of-00002.safetensors "
+           "t/model.safetensors.index.json "
            "t/config.json");
     /* the index of a variant has the plain name; its pieces keep theirs, for the index names them */
     choose(PATHS("t/model.fp16-00001-of-00001.safetensors", "t/model.safetensors.index.fp16.json",
@@ -129,20 +137,25 @@ static void test_pieces(void **state)
            "t", NULL, "fp16",
            "t/model.fp16-00001-of-00001.safetensors "
            "t/model.safetensors.index.fp16.json=t/model.safetensors.index.json");
-    choose(PATHS("t/model-00001-of-00001.fp16.safetensors", "t/model.fp16.safetensors.index.json"), "t", NULL, "fp16",
-           "t/model-00001-of-00001.fp16.safetensors t/model.fp16.safetensors.index.json=t/model.safetensors.index.json");
+    choose(PATHS("t/model-00001-of-00001.fp16.safetensors", "t/model.fp16.safetensors.index.json"), "t", NULL,
+           "fp16",
+           "t/model-00001-of-00001.fp16.safetensors "
+           "t/model.fp16.safetensors.index.json=t/model.safetensors.index.json");
     /* whole and in pieces: one of the two */
-    choose(PATHS("t/model.safetensors", "t/model-00001-of-00001.safetensors", "t/model.safetensors.index.json"), "t", NULL,
-           NULL, "t/model.safetensors");
-    refuse(PATHS("t/model-00001-of-00002.safetensors", "t/model.safetensors.index.json"), "{\"t\": [\"a\", \"b\"]}", NULL,
-           NULL, KN_EFORMAT, "1 pieces of 2");
-    refuse(PATHS("t/model-00001-of-00001.safetensors"), "{\"t\": [\"a\", \"b\"]}", NULL, NULL, KN_EFORMAT, "no index");
+    choose(
+        PATHS("t/model.safetensors", "t/model-00001-of-00001.safetensors", "t/model.safetensors.index.json"),
+        "t", NULL, NULL, "t/model.safetensors");
+    refuse(PATHS("t/model-00001-of-00002.safetensors", "t/model.safetensors.index.json"),
+           "{\"t\": [\"a\", \"b\"]}", NULL, NULL, KN_EFORMAT, "1 pieces of 2");
+    refuse(PATHS("t/model-00001-of-00001.safetensors"), "{\"t\": [\"a\", \"b\"]}", NULL, NULL, KN_EFORMAT,
+           "no index");
 }
 
 static void test_refused(void **state)
 {
     (void)state;
-    refuse(PATHS("t/config.json", "t/model.bin"), "{\"t\": [\"a\", \"b\"]}", NULL, NULL, KN_EUNSUPPORTED, "pickled");
+    refuse(PATHS("t/config.json", "t/model.bin"), "{\"t\": [\"a\", \"b\"]}", NULL, NULL, KN_EUNSUPPORTED,
+           "pickled");
     refuse(PATHS("t/config.json"), "{\"v\": [\"a\", \"b\"]}", NULL, NULL, KN_EFORMAT, "part v");
     refuse(PATHS("t/config.json"), "{\"../t\": [\"a\", \"b\"]}", NULL, NULL, KN_EFORMAT, "../t");
     refuse(PATHS("t/config.json"), "{\"t/u\": [\"a\", \"b\"]}", NULL, NULL, KN_EFORMAT, "t/u");
@@ -200,17 +213,24 @@ static void read_list(const char *siblings, int code)
 
 static void test_lists(void **state)
 {
-    static const char *const names[] = {ROW("../x"), ROW("/etc/x"),   ROW("a/../x"), ROW("a//x"),     ROW("a/"),
-                                        ROW("a\\\\x"), ROW("a\\nx"), ROW(""),      ROW("a/./x"), ROW(".."), ROW("x/..")};
+    static const char *const names[] = {ROW("../x"),  ROW("/etc/x"), ROW("a/../x"), ROW("a//x"),
+                                        ROW("a/"),    ROW("a\\\\x"), ROW("a\\nx"),  ROW(""),
+                                        ROW("a/./x"), ROW(".."),     ROW("x/..")};
     static const char *const wrong[] = {
-        "{}", "null", "[1]", "[{}]", "[{\"rfilename\": 3}]", "[{\"rfilename\": \"a\", \"size\": 1}]",
+        "{}",
+        "null",
+        "[1]",
+        "[{}]",
+        "[{\"rfilename\": 3}]",
+        "[{\"rfilename\": \"a\", \"size\": 1}]",
         "[{\"rfilename\": \"a\", \"size\": -1, \"blobId\": \"" SHA1 "\"}]",
         "[{\"rfilename\": \"a\", \"size\": 1.5, \"blobId\": \"" SHA1 "\"}]",
         "[{\"rfilename\": \"a\", \"size\": 9223372036854775807, \"blobId\": \"" SHA1 "\"}]",
         "[{\"rfilename\": \"a\", \"size\": 1, \"blobId\": \"" SHA256 "\"}]",
         "[{\"rfilename\": \"a\", \"size\": 1, \"lfs\": {\"size\": 1, \"sha256\": \"" SHA1 "\"}}]",
         "[{\"rfilename\": \"a\", \"size\": 1, \"lfs\": {\"sha256\": \"" SHA256 "\"}}]",
-        "[{\"rfilename\": \"a\", \"size\": 1, \"blobId\": \"" SHA1 "\"}, {\"rfilename\": \"a\", \"size\": 1, \"blobId\": "
+        "[{\"rfilename\": \"a\", \"size\": 1, \"blobId\": \"" SHA1
+        "\"}, {\"rfilename\": \"a\", \"size\": 1, \"blobId\": "
         "\"" SHA1 "\"}]"};
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)

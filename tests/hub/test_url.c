@@ -72,9 +72,11 @@ static void test_query(void **state)
 
 static void test_endpoint(void **state)
 {
-    static const char *const good[] = {"https://huggingface.co", "http://127.0.0.1:8080", "https://mirror.example/hf"};
-    static const char *const bad[] = {"",  "huggingface.co", "file:///etc", "ftp://x",
-                                      "https://", "https://u:p@h", "https://h?x", "https://h\r\nX: y", "https://h x"};
+    static const char *const good[] = {"https://huggingface.co", "http://127.0.0.1:8080",
+                                       "https://mirror.example/hf"};
+    static const char *const bad[] = {"",           "huggingface.co", "file:///etc", "ftp://x",
+                                      "https://",   "https://u:p@h",  "https://h?x", "https://h\r\nX: y",
+                                      "https://h x"};
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)
         assert_int_equal(kn_hub_check_endpoint(good[i], NULL), 0);
@@ -86,8 +88,9 @@ static void test_endpoint(void **state)
 static void test_ids(void **state)
 {
     static const char *const good[] = {"Wan-AI/Wan2.1-T2V-1.3B-Diffusers", "a/b", "a_b/c_d"};
-    static const char *const bad[] = {"", "a", "a/", "/b", "a/b/c", "../b", "a/..", "a/.b", "a--b/c", "a/b..c", "a/b-",
-                                      "a/b c", "a/b?x", "a/b%2f", "a/b\n", "-a/b"};
+    static const char *const bad[] = {"",      "a",      "a/",     "/b",     "a/b/c", "../b",
+                                      "a/..",  "a/.b",   "a--b/c", "a/b..c", "a/b-",  "a/b c",
+                                      "a/b?x", "a/b%2f", "a/b\n",  "-a/b"};
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)
         assert_int_equal(kn_hub_check_id(good[i], NULL), 0);
