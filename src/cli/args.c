@@ -11,6 +11,16 @@ int kn_cli_fail(const kn_err *err)
     return kn_err_exit(err->code);
 }
 
+void kn_cli_print_error(const kn_err *err)
+{
+    json_t *o = json_pack("{s:s, s:s}", "event", "error", "code", kn_err_name(err->code));
+    json_object_set_new(o, "message", json_string(err->msg)); /* left out if a file's name is not UTF-8 */
+    char *text = json_dumps(o, JSON_COMPACT | KN_JSON_DIGITS);
+    printf("%s\n", text ? text : "{\"event\":\"error\"}");
+    free(text);
+    json_decref(o);
+}
+
 static const kn_switch *find_switch(const kn_switch *s, const char *name)
 {
     for (; s && s->name; s++)

@@ -2,6 +2,7 @@
 #ifndef KN_CLI_CLI_H
 #define KN_CLI_CLI_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -24,9 +25,14 @@ int kn_cmd_doctor(int argc, char **argv);
 int kn_cmd_bench(int argc, char **argv);
 int kn_cmd_serve(int argc, char **argv);
 int kn_cmd_worker(int argc, char **argv);
+int kn_cmd_pull(int argc, char **argv);
 
 /* Prints "kinora: <message>" on stderr and returns the exit code of the error. */
 int kn_cli_fail(const kn_err *err);
+/* What a program that reads the JSON lines learns of a failure, on standard output. */
+void kn_cli_print_error(const kn_err *err);
+/* Ctrl-C and SIGTERM set what is returned; a second one ends the program. */
+const atomic_bool *kn_cli_catch_signals(void);
 
 /* Letters to insert, drop or change between two words (capped at 40): for "did you mean". */
 int kn_edit_distance(const char *a, const char *b);

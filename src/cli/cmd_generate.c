@@ -1,31 +1,9 @@
 /* kinora generate */
-#define _GNU_SOURCE
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/dirs.h"
 #include "cli/cli.h"
-
-/* Signal handlers can reach nothing but a global. */
-static atomic_bool cancelled;
-
-static void on_signal(int sig)
-{
-    (void)sig;
-    if (atomic_exchange(&cancelled, true)) /* a second Ctrl-C does not wait for the running operation */
-        _Exit(kn_err_exit(KN_ECANCELLED));
-}
-
-static void catch_signals(void)
-{
-    struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-    sigemptyset(&sa.sa_mask);
-    sigaction(SIGINT, &sa, NULL);
-    sigaction(SIGTERM, &sa, NULL);
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* a file-size limit is an error of write(), not a death */
-}
 
 static void print_result(const kn_model_desc *desc, const kn_result *r, bool json)
 {
@@ -51,17 +29,6 @@ static void print_result(const kn_model_desc *desc, const kn_result *r, bool jso
             (long long)r->request.height, (long long)r->request.frames, (long long)r->request.seed,
             kn_dtype_name(r->plan.dtype), kn_format_bytes((double)r->peak_bytes, peak, sizeof peak), speed,
             kn_format_seconds(r->seconds, total, sizeof total));
-}
-
-/* What a program that reads the JSON lines learns of a failure. */
-static void print_error(const kn_err *err)
-{
-    json_t *o = json_pack("{s:s, s:s}", "event", "error", "code", kn_err_name(err->code));
-    json_object_set_new(o, "message", json_string(err->msg)); /* left out if a file's name is not UTF-8 */
-    char *text = json_dumps(o, JSON_COMPACT | KN_JSON_DIGITS);
-    printf("%s\n", text ? text : "{\"event\":\"error\"}");
-    free(text);
-    json_decref(o);
 }
 
 static int check(const kn_request *rq, kn_err *err)
@@ -118,11 +85,11 @@ int kn_cmd_generate(int argc, char **argv)
     if (!rc) {
         kn_progress progress;
         kn_progress_init(&progress, json);
-        catch_signals();
+        const atomic_bool *cancel = kn_cli_catch_signals();
         char *state_dir = kn_dir_state(), *cache_dir = kn_dir_cache();
         kn_generate_opts opts = {.event = kn_progress_event,
                                  .event_ud = &progress,
-                                 .cancel = &cancelled,
+                                 .cancel = cancel,
                                  .encoder = encoder,
                                  .model_path = path,
                                  .cache_dir = cache_dir,
@@ -141,6 +108,6 @@ int kn_cmd_generate(int argc, char **argv)
     kn_request_done(&rq);
     free(path);
     if (rc && json)
-        print_error(&err);
+        kn_cli_print_error(&err);
     return rc ? kn_cli_fail(&err) : 0;
 }

@@ -9,6 +9,7 @@ static const kn_command commands[] = {
     {"generate", "make a video from text and pictures", kn_cmd_generate},
     {"plan", "say what a video will cost, without reading weights", kn_cmd_plan},
     {"models", "list model families, or describe a model", kn_cmd_models},
+    {"pull", "fetch a model from Hugging Face, or search there", kn_cmd_pull},
     {"info", "show what a video file says of how it was made", kn_cmd_info},
     {"doctor", "show this machine: processor, libraries, encoders, advice", kn_cmd_doctor},
 
