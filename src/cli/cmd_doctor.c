@@ -1,13 +1,20 @@
 /* kinora doctor: what this machine offers, and what to do about what it lacks. */
+#include <stdint.h>
 #include <stdlib.h>
 
 #include "cli/cli.h"
 #include "engine/hardware.h"
 #include "media/sink.h"
 
-static void add_encoder(void *ud, const char *name, int available)
+static void add_encoder(void *ud, const char *name, const char *writes, const char *why_not)
 {
-    json_object_set_new(ud, name, json_boolean(available));
+    json_object_set_new(ud, name,
+                        json_pack("{s:b, s:s, s:s}", "works", !*why_not, "writes", writes, "reason", why_not));
+}
+
+static bool encodes(const json_t *encoders, const char *name)
+{
+    return json_is_true(json_object_get(json_object_get(encoders, name), "works"));
 }
 
 static void advise(json_t *list, const kn_device *dev, const kn_gpus *gpus, const json_t *encoders)
@@ -20,9 +27,10 @@ static void advise(json_t *list, const kn_device *dev, const kn_gpus *gpus, cons
     if (dev->has_int8)
         json_array_append_new(
             list, json_string("--dtype int8 computes the denoiser faster here, at a small cost in quality"));
-    if (!json_is_true(json_object_get(encoders, "libx264")))
+    if (!encodes(encoders, "libx264"))
         json_array_append_new(
-            list, json_string("libx264 is missing: install libavcodec-extra, or videos will be MPEG-4"));
+            list, json_string("libx264 does not work: install libavcodec-extra, or videos may be of a kind that "
+                              "browsers do not play"));
     if (dev->mem_total_bytes < (8ull << 30))
         json_array_append_new(
             list,
@@ -73,6 +81,20 @@ static void print_hardware(const json_t *h)
                json_string_value(json_object_get(v, "path")));
 }
 
+/* In the order they are tried. */
+static void print_encoders(const json_t *encoders)
+{
+    const char *name, *title = "encoders";
+    json_t *v;
+    json_object_foreach((json_t *)(uintptr_t)encoders, name, v)
+    {
+        const char *reason = json_string_value(json_object_get(v, "reason"));
+        printf("%-10s %-12s %-10s %s%s\n", title, name, json_string_value(json_object_get(v, "writes")),
+               *reason ? "no: " : "works", reason);
+        title = "";
+    }
+}
+
 static void print_text(const json_t *o, const kn_device *dev)
 {
     char mem[32], free_mem[32];
@@ -85,11 +107,9 @@ static void print_text(const json_t *o, const kn_device *dev)
     print_hardware(json_object_get(o, "hardware"));
     json_object_foreach(json_object_get(o, "linear_gflops"), key, v)
         printf("%-10s %.0f GFLOP/s in matrix products (quick measurement)\n", key, json_real_value(v));
-    printf("libraries  %s, %s, jansson %s\nencoders  ", json_string_value(json_object_get(o, "compute")),
+    printf("libraries  %s, %s, jansson %s\n", json_string_value(json_object_get(o, "compute")),
            json_string_value(json_object_get(o, "media")), JANSSON_VERSION);
-    json_object_foreach(json_object_get(o, "encoders"), key, v)
-        printf(" %s%s", key, json_is_true(v) ? "" : " (no)");
-    printf("\n");
+    print_encoders(json_object_get(o, "encoders"));
     json_array_foreach(json_object_get(o, "advice"), i, v) printf("advice     %s\n", json_string_value(v));
 }
 

@@ -5,11 +5,13 @@
 #include "cli/cli.h"
 #include "media/sink.h"
 
-/* libav names a container by all it may be called ("mov,mp4,m4a,3gp,3g2,mj2", "png_pipe"). */
+/* libav names a container by all it may be called ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "png_pipe"). */
 static void plain_container(char *name)
 {
     if (strstr(name, "mp4"))
         memcpy(name, "mp4", sizeof "mp4");
+    else if (strstr(name, "webm"))
+        memcpy(name, "webm", sizeof "webm");
     char *pipe = strstr(name, "_pipe");
     if (pipe)
         *pipe = '\0';

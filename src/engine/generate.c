@@ -13,7 +13,6 @@
 #include "engine/fingerprint.h"
 #include "engine/run_state.h"
 #include "engine/segments.h"
-#include "media/sink.h"
 #include "tensor/checkpoint.h"
 
 /* Where pictures go: the sink, the tensor file's buffer, the hash. */
@@ -24,6 +23,7 @@ typedef struct output {
     uint64_t hash;
     size_t frame_floats;
     const kn_generate_opts *opts;
+    bool encoder_failed;
 } output;
 
 static uint64_t fnv1a(uint64_t hash, const float *data, size_t n)
@@ -52,7 +52,9 @@ static int take_picture(output *o, int64_t index, int width, int height, const f
     if (rc)
         return rc;
     memcpy(f->rgb, rgb, n * sizeof *rgb);
-    return kn_sink_put(o->sink, f, err);
+    rc = kn_sink_put(o->sink, f, err);
+    o->encoder_failed = rc == KN_EDEVICE;
+    return rc;
 }
 
 static int take_pictures(void *ud, int64_t first, int64_t n, int width, int height, const float *rgb,
@@ -79,12 +81,56 @@ static int check_writable(const char *path, kn_err *err)
     return rc;
 }
 
-static int open_output(output *o, const kn_request *rq, const kn_generate_opts *opts, kn_err *err)
+/* What all attempts of one job share. */
+typedef struct job {
+    const kn_model_desc *desc;
+    void *model;
+    kn_device *dev;
+    const kn_generate_opts *opts;
+    kn_run_state *state;
+    kn_run *notes;
+    kn_result *res;
+    /* encoders that failed at their work, and those that tests make fail */
+    kn_sink_fault faults[2 * KN_SINK_ATTEMPTS];
+    kn_sink_attempt failed[KN_SINK_ATTEMPTS];
+    int n_faults, n_failed;
+} job;
+
+static int open_sink(output *o, const job *j, kn_err *err)
 {
+    kn_result *res = j->res;
+    const kn_request *rq = &res->request;
+    kn_sink_opts so = {.width = (int)rq->width,
+                       .height = (int)rq->height,
+                       .fps = rq->fps,
+                       .n_frames = rq->frames,
+                       .encoder = j->n_failed ? NULL : j->opts->encoder,
+                       .no_software = rq->allow_software_video_fallback &&
+                                      strcmp(rq->allow_software_video_fallback, "off") == 0,
+                       .faults = j->faults,
+                       .n_faults = j->n_faults};
+    int n, rc = kn_sink_open(rq->output, &so, &o->sink, err);
+    if (rc)
+        return rc;
+    char *path = kn_strdup(kn_sink_path(o->sink));
+    if (!path)
+        return kn_fail(err, KN_ENOMEM, "no memory for the name of %s", rq->output);
+    free(res->output);
+    res->output = path;
+    snprintf(res->encoder, sizeof res->encoder, "%s", kn_sink_encoder(o->sink));
+    const kn_sink_attempt *tried = kn_sink_attempts(o->sink, &n);
+    memcpy(res->encode_attempts, tried, (size_t)n * sizeof *tried);
+    res->n_encode_attempts = n;
+    return 0;
+}
+
+static int open_output(output *o, const job *j, kn_err *err)
+{
+    const kn_request *rq = &j->res->request;
     int rc = rq->save_tensors ? check_writable(rq->save_tensors, err) : 0;
     if (rc)
         return rc;
-    *o = (output){.hash = 0xcbf29ce484222325ull, .n_expected = rq->frames, .opts = opts};
+    *o = (output){.hash = 0xcbf29ce484222325ull, .n_expected = rq->frames, .opts = j->opts};
     o->frame_floats = (size_t)rq->width * (size_t)rq->height * 3;
     if (rq->save_tensors) {
         o->frames = kn_calloc((size_t)rq->frames, o->frame_floats * sizeof(float));
@@ -92,14 +138,7 @@ static int open_output(output *o, const kn_request *rq, const kn_generate_opts *
             return kn_fail(err, KN_ENOMEM, "no memory for the %lld frames that save_tensors keeps",
                            (long long)rq->frames);
     }
-    if (!rq->output)
-        return 0;
-    kn_sink_opts so = {.width = (int)rq->width,
-                       .height = (int)rq->height,
-                       .fps = rq->fps,
-                       .n_frames = rq->frames,
-                       .encoder = opts->encoder};
-    return kn_sink_open(rq->output, &so, &o->sink, err);
+    return rq->output ? open_sink(o, j, err) : 0;
 }
 
 static int save_tensors(const output *o, const kn_run *run, kn_err *err)
@@ -151,11 +190,11 @@ static int finish(const kn_model_desc *desc, output *o, kn_run *run, kn_result *
     res->n_computed = run->n_computed;
     res->speedup = run->speedup;
     if (!rc && o->sink) {
-        snprintf(res->encoder, sizeof res->encoder, "%s", kn_sink_encoder(o->sink));
         json_t *meta = kn_result_to_json(desc, res);
         char *text = meta ? json_dumps(meta, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
         json_decref(meta);
         rc = kn_sink_commit(o->sink, text, err);
+        o->encoder_failed = rc == KN_EDEVICE;
         o->sink = NULL;
         free(text);
     }
@@ -207,26 +246,15 @@ static void say_policy(const kn_plan *p, kn_run *notes)
         kn_run_note(notes, "%s: it may be slow", need);
 }
 
-/* What all attempts of one job share. */
-typedef struct job {
-    const kn_model_desc *desc;
-    void *model;
-    kn_device *dev;
-    const kn_generate_opts *opts;
-    kn_run_state *state;
-    kn_run *notes;
-    kn_result *res;
-} job;
-
-/* Runs the plan. *ret_phase: where it ended. */
-static int attempt(const job *j, kn_phase *ret_phase, kn_err *err)
+/* Runs the plan. *ret_phase: where it ended; *ret_encoder_failed: whether that was the encoder's failure alone. */
+static int attempt(const job *j, kn_phase *ret_phase, bool *ret_encoder_failed, kn_err *err)
 {
     kn_ctx ctx = {0};
     kn_run run = {0};
     output out = {0};
     kn_result *res = j->res;
     *ret_phase = KN_PHASE_LOAD;
-    int rc = open_output(&out, &res->request, j->opts, err);
+    int rc = open_output(&out, j, err);
     if (!rc)
         rc = kn_ctx_init(&ctx, j->dev, kn_activation_dtype(res->plan.dtype), res->plan.pool_bytes, err);
     if (rc)
@@ -256,11 +284,20 @@ static int attempt(const job *j, kn_phase *ret_phase, kn_err *err)
     if (!rc)
         rc = finish(j->desc, &out, &run, res, err);
 out:
+    *ret_encoder_failed = rc == KN_EDEVICE && out.encoder_failed;
     kn_sink_abort(out.sink);
     free(out.frames);
     kn_run_done(&run);
     kn_ctx_done(&ctx);
     return rc;
+}
+
+/* To what this run has kept so far. */
+static int go_back(const job *j, kn_err *err)
+{
+    if (!j->state || kn_run_state_load(j->state, &j->res->request, NULL))
+        return 0;
+    return identify_state(j->state, j->opts, j->res, j->notes, err);
 }
 
 /* After an attempt that found no memory: a plan that needs less where it failed, going on from what was kept. */
@@ -282,14 +319,31 @@ static int reduce(const job *j, kn_phase phase, kn_err *err)
     p->budget_is_request = is_request;
     kn_run_note(j->notes, "out of memory while %s (%s): trying again, %s", kn_phase_name(phase), why,
                 kn_plan_describe(p, buf, sizeof buf));
-    if (!j->state || kn_run_state_load(j->state, &j->res->request, NULL))
-        return 0;
-    return identify_state(j->state, j->opts, j->res, j->notes, err);
+    return go_back(j, err);
 }
 
-/* Everything after the model is open: plan, then run; with less when memory runs out all the same. */
-static int run_model(const job *j, kn_err *err)
+/* After an attempt whose encoder failed: without it. */
+static int leave_out(job *j, kn_err *err)
 {
+    kn_sink_attempt *f = &j->failed[j->n_failed];
+    if (j->n_failed == KN_SINK_ATTEMPTS)
+        return err->code;
+    snprintf(f->name, sizeof f->name, "%s", j->res->encoder);
+    snprintf(f->reason, sizeof f->reason, "%.150s", err->msg);
+    for (int i = 0; i < j->n_failed; i++)
+        if (strcmp(j->failed[i].name, f->name) == 0) /* it is the end of the chain */
+            return err->code;
+    j->faults[j->n_faults++] = (kn_sink_fault){.encoder = f->name, .reason = f->reason};
+    j->n_failed++;
+    kn_run_note(j->notes, "%s: trying the next encoder", f->reason);
+    return go_back(j, err);
+}
+
+/* Everything after the model is open: plan, then run; with less when memory runs out all the same, with another encoder
+ * when one fails. */
+static int run_model(job *j, kn_err *err)
+{
+    bool encoder_failed = false;
     kn_phase phase = KN_PHASE_LOAD;
     kn_plan *p = &j->res->plan;
     int rc = kn_plan_choose(j->desc, j->model, &j->res->request, j->dev, NULL, j->opts->cache_dir, p, err);
@@ -297,12 +351,28 @@ static int run_model(const job *j, kn_err *err)
         rc = kn_plan_check(p, err);
     if (rc)
         return rc;
-    while ((rc = attempt(j, &phase, err)) == KN_ENOMEM) {
-        rc = reduce(j, phase, err);
+    while ((rc = attempt(j, &phase, &encoder_failed, err)) == KN_ENOMEM || encoder_failed) {
+        rc = encoder_failed ? leave_out(j, err) : reduce(j, phase, err);
         if (rc)
             break;
     }
     return rc;
+}
+
+static int run_job(const kn_model_desc *desc, void *model, kn_device *dev, const kn_generate_opts *opts,
+                   kn_run_state *state, kn_run *notes, kn_result *res, kn_err *err)
+{
+    job j = {.desc = desc,
+             .model = model,
+             .dev = dev,
+             .opts = opts,
+             .state = state,
+             .notes = notes,
+             .res = res};
+    KN_ASSERT(opts->n_faults <= KN_SINK_ATTEMPTS);
+    for (int i = 0; i < opts->n_faults; i++)
+        j.faults[j.n_faults++] = opts->faults[i];
+    return run_model(&j, err);
 }
 
 int kn_generate(const kn_model_desc *desc, const kn_request *rq, const kn_generate_opts *opts, kn_result *ret,
@@ -331,12 +401,13 @@ int kn_generate(const kn_model_desc *desc, const kn_request *rq, const kn_genera
     snprintf(res.device, sizeof res.device, "%s", dev->description);
     rc = identify_state(state, opts, &res, &notes, err);
     if (!rc)
-        rc = run_model(&(job){desc, model, dev, opts, state, &notes, &res}, err);
+        rc = run_job(desc, model, dev, opts, state, &notes, &res, err);
     res.seconds = kn_clock_s() - begin;
     if (!rc) {
         kn_run_state_discard(state);
         state = NULL;
         *ret = res;
+        res.output = NULL;
         kn_request_init(&res.request);
     }
 out:
@@ -345,13 +416,25 @@ out:
     kn_run_state_close(state);
     desc->close(model);
     kn_device_close(dev);
-    kn_request_done(&res.request);
+    kn_result_done(&res);
     return rc;
 }
 
 void kn_result_done(kn_result *r)
 {
+    free(r->output);
+    r->output = NULL;
     kn_request_done(&r->request);
+}
+
+static json_t *attempts_to_json(const kn_result *r)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < r->n_encode_attempts; i++) {
+        const kn_sink_attempt *a = &r->encode_attempts[i];
+        json_array_append_new(list, json_pack("{s:s, s:b, s:s}", "name", a->name, "ok", a->ok, "reason", a->reason));
+    }
+    return list;
 }
 
 json_t *kn_result_to_json(const kn_model_desc *desc, const kn_result *r)
@@ -362,11 +445,12 @@ json_t *kn_result_to_json(const kn_model_desc *desc, const kn_result *r)
                               json_pack("{s:s, s:s, s:f, s:I}", "phase", kn_phase_name(r->spans[i].phase),
                                         "detail", r->spans[i].detail, "seconds", r->spans[i].seconds, "units",
                                         (json_int_t)r->spans[i].units));
-    return json_pack("{s:s, s:s, s:s, s:s, s:o?, s:I, s:s, s:i, s:i, s:I, s:i, s:s, s:i, s:i, s:f, s:o}",
+    return json_pack("{s:s, s:s, s:s, s:s, s:o?, s:I, s:s, s:i, s:i, s:I, s:i, s:s, s:s, s:o, s:i, s:i, s:f, s:o}",
                      "generator", "kinora", "version", KN_VERSION, "family", desc->name, "device", r->device,
                      "request", kn_request_to_json(&r->request), "peak_bytes", (json_int_t)r->peak_bytes,
                      "dtype", kn_dtype_name(r->plan.dtype), "blocks", r->plan.n_blocks, "resident_blocks",
                      r->plan.policy.n_resident, "vae_tile", (json_int_t)r->plan.policy.vae_tile, "segments",
-                     r->n_segments, "frames_hash", r->frames_hash, "first_step", r->first_step,
-                     "steps_computed", r->n_computed, "sampling_speedup", r->speedup, "timings", timings);
+                     r->n_segments, "frames_hash", r->frames_hash, "encoder", r->encoder, "encode_attempts",
+                     attempts_to_json(r), "first_step", r->first_step, "steps_computed", r->n_computed,
+                     "sampling_speedup", r->speedup, "timings", timings);
 }

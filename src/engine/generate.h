@@ -3,6 +3,7 @@
 #define KN_ENGINE_GENERATE_H
 
 #include "engine/plan.h"
+#include "media/sink.h"
 
 typedef struct kn_generate_opts {
     kn_event_fn event;
@@ -13,7 +14,9 @@ typedef struct kn_generate_opts {
     /* A finished picture [height, width, 3] f32 in 0..1, in order; may be NULL. */
     void (*picture)(void *ud, int64_t index, int width, int height, const float *rgb);
     const atomic_bool *cancel; /* may be NULL */
-    const char *encoder;       /* NULL = choose */
+    const char *encoder;       /* NULL = choose: the best that works */
+    const kn_sink_fault *faults; /* encoders that tests make fail */
+    int n_faults;
     const char *model_path;    /* where rq->model lies (kn_model_find); NULL = rq->model says it */
     const char *cache_dir;     /* of what can be made again (kn_dir_cache); NULL = nothing is kept */
     const char *state_dir; /* where an interrupted run leaves what it has (kn_dir_state); NULL = nowhere */
@@ -33,10 +36,15 @@ typedef struct kn_result {
     double seconds;
     char device[160];
     char encoder[32];
+    kn_sink_attempt encode_attempts[KN_SINK_ATTEMPTS]; /* encoders, in the order they were tried */
+    int n_encode_attempts;
+    char *output;         /* where the video is: rq->output, or beside it as another kind of file; NULL */
     char frames_hash[20]; /* FNV-1a of the float32 frames: equal runs have equal hashes */
 } kn_result;
 
-/* rq is read only. Nothing exists at the output's name unless 0 is returned. */
+/* rq is read only. Nothing exists at the output's name unless 0 is returned.
+ * An encoder that fails in the middle is left out, and the next one gets the frames, decoded again from the final latents
+ * where these are kept (state_dir), else made again. */
 int kn_generate(const kn_model_desc *desc, const kn_request *rq, const kn_generate_opts *opts, kn_result *ret,
                 kn_err *err);
 void kn_result_done(kn_result *r);

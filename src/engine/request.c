@@ -80,7 +80,8 @@ const kn_param kn_params[] = {
     FILE_(config, "DIR", "diffusers folder whose configs and tokenizer describe single files"),
     FILE_(latents, "FILE", "initial noise: tensor `latents` [1,C,T,H,W] of a safetensors file"),
     FILE_(save_tensors, "FILE", "write final `latents` and `frames` as safetensors"),
-    FILE_(output, "FILE", "where the video goes: *.mp4, or a folder for PNG frames"),
+    FILE_(output, "FILE", "where the video goes: *.mp4, *.webm, *.gif, *.webp, or a folder for PNG frames"),
+    CHOICE(allow_software_video_fallback, "on|off", "encode MP4 on the processor where no hardware encoder works (default: on); off: GIF instead"),
     {0},
 };
 /* clang-format on */

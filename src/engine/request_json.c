@@ -83,6 +83,8 @@ static int param_from_json(kn_request *rq, const kn_param *p, const json_t *v, k
     case KN_PARAM_LORAS:
         return list_from_json(f, p, v, err);
     default:
+        if (json_is_boolean(v) && p->choices && strcmp(p->choices, "on|off") == 0)
+            return kn_request_set_string(f, p, json_is_true(v) ? "on" : "off", err);
         if (!json_is_string(v))
             return wrong_type(err, p, v, "a string");
         if (strlen(json_string_value(v)) != json_string_length(v))

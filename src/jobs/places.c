@@ -106,17 +106,34 @@ static int find_below(const char *root, const char *name, const char *param, cha
     return rc;
 }
 
+/* A worker asks for MP4; the others take its place where no MP4 encoder works (media/sink.h). */
+static const char *const OUTPUTS[] = {".mp4", ".gif", "_frames"};
+enum { N_OUTPUTS = sizeof OUTPUTS / sizeof *OUTPUTS };
+
+char *kn_places_output(const kn_places *p, const char *job_id)
+{
+    for (int i = 0; i < N_OUTPUTS; i++) {
+        char *path = kn_place_of(p->outputs, job_id, OUTPUTS[i]);
+        if (!path || kn_path_exists(path))
+            return path;
+        free(path);
+    }
+    return kn_place_of(p->outputs, job_id, OUTPUTS[0]);
+}
+
 static int find_media(const kn_places *p, const char *id, const char *param, char **ret, kn_err *err)
 {
-    char video[NAME_MAX + 8];
     if (!kn_place_name_is_plain(id) || (strncmp(id, "upl_", 4) && strncmp(id, "job_", 4)))
         return kn_fail(err, KN_EINVAL,
                        "%s: \"%.200s\", expected the id of an upload (\"upl_...\") or of a job (\"job_...\")",
                        param, id);
     if (strncmp(id, "upl_", 4) == 0)
         return find_below(p->uploads, id, param, ret, err);
-    snprintf(video, sizeof video, "%s.mp4", id);
-    return find_below(p->outputs, video, param, ret, err);
+    char *video = kn_places_output(p, id);
+    int rc = video ? find_below(p->outputs, kn_path_base(video), param, ret, err)
+                   : kn_fail(err, KN_ENOMEM, "no memory for a path");
+    free(video);
+    return rc;
 }
 
 /* How a file parameter is found. */
@@ -255,7 +272,11 @@ static void remove_tree(const char *folder, const char *id, const char *suffix)
 
 void kn_places_sweep(const kn_places *p, const char *job_id)
 {
-    remove_tree(p->outputs, job_id, ".mp4.part");
+    for (int i = 0; i < N_OUTPUTS; i++) {
+        char part[16];
+        snprintf(part, sizeof part, "%s.part", OUTPUTS[i]);
+        remove_tree(p->outputs, job_id, part);
+    }
     remove_tree(p->previews, job_id, ".png");
     remove_tree(p->state, job_id, "");
 }
@@ -263,6 +284,7 @@ void kn_places_sweep(const kn_places *p, const char *job_id)
 void kn_places_remove(const kn_places *p, const char *job_id)
 {
     kn_places_sweep(p, job_id);
-    remove_tree(p->outputs, job_id, ".mp4");
+    for (int i = 0; i < N_OUTPUTS; i++)
+        remove_tree(p->outputs, job_id, OUTPUTS[i]);
     remove_tree(p->thumbnails, job_id, ".png");
 }

@@ -8,7 +8,7 @@
 
 typedef struct kn_places {
     char *data;                  /* all below is in it, unless said otherwise */
-    char *outputs;               /* ID.mp4 */
+    char *outputs;               /* ID.mp4; ID.gif or ID_frames where no MP4 encoder works */
     char *thumbnails, *previews; /* ID.png */
     char *uploads;               /* upl_....EXT */
     char *state;                 /* ID/: what an interrupted job goes on from */
@@ -24,6 +24,8 @@ void kn_places_close(kn_places *p);
 
 /* Heap; NULL without memory. `folder` is one of the above. */
 char *kn_place_of(const char *folder, const char *id, const char *suffix);
+/* What a job's worker wrote, or is to write: heap; NULL without memory. */
+char *kn_places_output(const kn_places *p, const char *job_id);
 /* Whether a name has only the letters, digits, '_', '-' and '.' of our own names, and begins with a letter or digit. */
 bool kn_place_name_is_plain(const char *name);
 

@@ -204,7 +204,7 @@ static void settle(attempt *a, int (*tell)(attempt *a, const json_t *m, kn_err *
 static int tell_done(attempt *a, const json_t *m, kn_err *err)
 {
     const kn_places *places = a->slot->shared->places;
-    char *output = kn_place_of(places->outputs, a->job->id, ".mp4");
+    char *output = kn_places_output(places, a->job->id);
     char *thumbnail = kn_place_of(places->thumbnails, a->job->id, ".png");
     int rc = output && thumbnail ? kn_queue_complete(a->slot->shared->queue, a->job->id, a->job->attempt,
                                                      json_object_get(m, "result"), output, thumbnail, err)

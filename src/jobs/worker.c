@@ -175,7 +175,7 @@ static int generate(worker *w, const json_t *order, json_t **ret, kn_err *err)
     if (!rc) {
         *ret = kn_result_to_json(desc, &result);
         json_object_set_new(*ret, "seconds", json_real(result.seconds));
-        json_object_set_new(*ret, "encoder", json_string(result.encoder));
+        json_object_set_new(*ret, "output", json_string(result.output));
         kn_result_done(&result);
     }
     kn_request_done(&rq);

@@ -101,6 +101,7 @@ static const kn_model_param params[] = {
     {"latents", NULL},
     {"save_tensors", NULL},
     {"output", NULL},
+    {"allow_software_video_fallback", "on"},
     {0},
 };
 

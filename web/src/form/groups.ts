@@ -17,6 +17,7 @@ const GROUPS: readonly [string, readonly string[]][] = [
     ['Sampling', ['scheduler', 'flow_shift', 'guidance_method', 'guidance_2', 'boundary', 'max_sequence_length']],
     ['LoRA', ['lora']],
     ['Computing', ['dtype', 'device', 'threads', 'pin', 'vae_tile', 'resident_blocks', 'memory_budget']],
+    ['Export', ['allow_software_video_fallback']],
     ['Files', ['vae', 'text_encoder', 'transformer_2', 'config']],
 ];
 
