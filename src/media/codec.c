@@ -74,16 +74,13 @@ static int crf_of_63(const kn_encoder_opts *o)
     return crf > 63 ? 63 : crf;
 }
 
-static void setup_vpx(AVCodecContext *ctx, const kn_encoder_opts *o)
+static void setup_vp9(AVCodecContext *ctx, const kn_encoder_opts *o)
 {
     av_opt_set_int(ctx->priv_data, "crf", crf_of_63(o), 0);
     av_opt_set(ctx->priv_data, "deadline", "good", 0);
     av_opt_set_int(ctx->priv_data, "cpu-used", 2, 0);
+    av_opt_set_int(ctx->priv_data, "row-mt", 1, 0);
     ctx->bit_rate = 0;
-    if (ctx->codec_id == AV_CODEC_ID_VP9)
-        av_opt_set_int(ctx->priv_data, "row-mt", 1, 0);
-    else /* VP8 has no mode of quality alone: a bit rate that does not bind */
-        ctx->bit_rate = 100000 + (int64_t)o->width * o->height * (o->fps.num / o->fps.den + 1);
 }
 
 static void setup_aom(AVCodecContext *ctx, const kn_encoder_opts *o)
@@ -115,6 +112,7 @@ static void setup_nothing(AVCodecContext *ctx, const kn_encoder_opts *o)
 
 enum { MP4 = KN_CONTAINER_MP4, WEBM = KN_CONTAINER_WEBM };
 
+/* Not VP8: its stream cannot say BT.709. */
 static const kn_codec CODECS[] = {
     {"h264_nvenc", MP4, true, false, AV_PIX_FMT_YUV420P, setup_nvenc, ""},
     {"h264_amf", MP4, true, false, AV_PIX_FMT_NV12, setup_amf, ""},
@@ -124,10 +122,9 @@ static const kn_codec CODECS[] = {
     {"libopenh264", MP4, false, false, AV_PIX_FMT_YUV420P, setup_openh264, ""},
     {"libx265", MP4, false, false, AV_PIX_FMT_YUV420P, setup_x265,
      " (HEVC: newer players read it, some browsers do not)"},
-    {"libvpx-vp9", WEBM | MP4, false, false, AV_PIX_FMT_YUV420P, setup_vpx, ""},
+    {"libvpx-vp9", WEBM | MP4, false, false, AV_PIX_FMT_YUV420P, setup_vp9, ""},
     {"libaom-av1", WEBM | MP4, false, false, AV_PIX_FMT_YUV420P, setup_aom, ""},
     {"libsvtav1", WEBM | MP4, false, true, AV_PIX_FMT_YUV420P, setup_svt, ""},
-    {"libvpx", WEBM, false, false, AV_PIX_FMT_YUV420P, setup_vpx, " (VP8: larger files)"},
     {"mpeg4", MP4, false, false, AV_PIX_FMT_YUV420P, setup_mpeg4,
      " (MPEG-4 part 2: players read it, browsers do not)"},
     {"gif", KN_CONTAINER_GIF, false, false, AV_PIX_FMT_PAL8, setup_nothing, ""},

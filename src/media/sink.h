@@ -41,7 +41,7 @@ enum { KN_SINK_ATTEMPTS = 32 };
  * NAME.mp4: video without sound, BT.709 limited range yuv420p, index in front.  yuv420p has even sides: an odd width or
  *   height is made even by repeating the last column or row.  H.264 by hardware (each encoder proves itself on a frame),
  *   then by software, then what else MP4 holds.
- * NAME.webm: the same pixels as VP9, AV1 or VP8.
+ * NAME.webm: the same pixels as VP9 or AV1.
  * NAME.gif: 256 colours, at most 50 frames a second (more are shown at 50).  NAME.webp: animated, lossy.
  * NAME.png: one picture; a second frame is KN_EINVAL.
  * FOLDER/ or an existing folder: frame_00000.png, frame_00001.png, ... and kinora.json (the metadata, or {}).

@@ -1,9 +1,12 @@
 #include "sink_test.h"
 
-static void count(void *ud, const char *name, int available)
+static void count(void *ud, const char *name, const char *writes, const char *why_not)
 {
-    if (!strcmp(name, "png") || !strcmp(name, "mpeg4"))
-        *(int *)ud += available;
+    assert_true(*writes);
+    if (!strcmp(name, "png") || !strcmp(name, "mpeg4") || !strcmp(name, "gif"))
+        *(int *)ud += !*why_not;
+    if (!strcmp(name, "libvpx-vp9"))
+        assert_string_equal(writes, "MP4, WebM");
 }
 
 static void test_encoders_and_versions(void **state)
@@ -12,7 +15,7 @@ static void test_encoders_and_versions(void **state)
     int n = 0;
     (void)state;
     kn_media_encoders(count, &n);
-    assert_int_equal(n, 2);
+    assert_int_equal(n, 3);
     assert_non_null(strstr(kn_media_versions(buf, sizeof buf), "libavcodec "));
     assert_string_equal(kn_media_versions(buf, 5), "liba");
 }
