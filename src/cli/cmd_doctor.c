@@ -8,8 +8,8 @@
 
 static void add_encoder(void *ud, const char *name, const char *writes, const char *why_not)
 {
-    json_object_set_new(ud, name,
-                        json_pack("{s:b, s:s, s:s}", "works", !*why_not, "writes", writes, "reason", why_not));
+    json_object_set_new(
+        ud, name, json_pack("{s:b, s:s, s:s}", "works", !*why_not, "writes", writes, "reason", why_not));
 }
 
 static bool encodes(const json_t *encoders, const char *name)
@@ -29,8 +29,9 @@ static void advise(json_t *list, const kn_device *dev, const kn_gpus *gpus, cons
             list, json_string("--dtype int8 computes the denoiser faster here, at a small cost in quality"));
     if (!encodes(encoders, "libx264"))
         json_array_append_new(
-            list, json_string("libx264 does not work: install libavcodec-extra, or videos may be of a kind that "
-                              "browsers do not play"));
+            list,
+            json_string("libx264 does not work: install libavcodec-extra, or videos may be of a kind that "
+                        "browsers do not play"));
     if (dev->mem_total_bytes < (8ull << 30))
         json_array_append_new(
             list,

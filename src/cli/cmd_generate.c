@@ -25,9 +25,9 @@ static void print_result(const kn_model_desc *desc, const kn_result *r, bool jso
         snprintf(speed, sizeof speed, ", %d of %lld steps computed, sampling %.2f times faster",
                  r->n_computed, (long long)(r->n_segments * r->request.steps), r->speedup);
     fprintf(stderr, "%s  %lldx%lld, %lld frames, seed %lld, %s, peak %s%s, %s in all\n",
-            r->output ? r->output : "done", (long long)r->request.width,
-            (long long)r->request.height, (long long)r->request.frames, (long long)r->request.seed,
-            kn_dtype_name(r->plan.dtype), kn_format_bytes((double)r->peak_bytes, peak, sizeof peak), speed,
+            r->output ? r->output : "done", (long long)r->request.width, (long long)r->request.height,
+            (long long)r->request.frames, (long long)r->request.seed, kn_dtype_name(r->plan.dtype),
+            kn_format_bytes((double)r->peak_bytes, peak, sizeof peak), speed,
             kn_format_seconds(r->seconds, total, sizeof total));
 }
 
@@ -57,7 +57,8 @@ int kn_cmd_generate(int argc, char **argv)
     bool json = false, help = false, resume = false;
     const char *encoder = NULL, *plan = NULL;
     const kn_switch switches[] = {
-        {"encoder", "NAME", "video encoder (default: the best that works, kinora doctor lists them)", NULL, &encoder},
+        {"encoder", "NAME", "video encoder (default: the best that works, kinora doctor lists them)", NULL,
+         &encoder},
         {"resume", NULL, "go on where the last run of this request stopped; begin if there is none", &resume,
          NULL},
         {"plan", "FILE", "run as this plan says (kinora plan --json); other options come first", NULL, &plan},

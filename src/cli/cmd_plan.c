@@ -18,8 +18,12 @@ static void print_plan(const kn_estimate *e)
     const kn_request *rq = &e->request;
     const kn_plan *p = &e->plan;
     char a[32], b[32], c[32];
-    printf("%lldx%lld, %lld frames, %lld steps on %s, computing in %s\n\n", (long long)rq->width,
-           (long long)rq->height, (long long)rq->frames, (long long)rq->steps, e->device,
+    char segments[64] = "";
+    if (p->n_segments > 1)
+        snprintf(segments, sizeof segments, " in %d segments of %lld", p->n_segments,
+                 (long long)rq->segment_frames);
+    printf("%lldx%lld, %lld frames%s, %lld steps on %s, computing in %s\n\n", (long long)rq->width,
+           (long long)rq->height, (long long)rq->frames, segments, (long long)rq->steps, e->device,
            kn_dtype_name(p->dtype));
     printf("  %-10s %-28s %12s %10s %10s %10s\n", "phase", "", "GFLOP", "weights", "peak", "about");
     for (int i = 0; i < p->n_spans; i++) {

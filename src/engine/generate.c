@@ -104,6 +104,7 @@ static int open_sink(output *o, const job *j, kn_err *err)
                        .height = (int)rq->height,
                        .fps = rq->fps,
                        .n_frames = rq->frames,
+                       .growing = kn_segments_count(rq) > 1,
                        .encoder = j->n_failed ? NULL : j->opts->encoder,
                        .no_software = rq->allow_software_video_fallback &&
                                       strcmp(rq->allow_software_video_fallback, "off") == 0,
@@ -362,13 +363,8 @@ static int run_model(job *j, kn_err *err)
 static int run_job(const kn_model_desc *desc, void *model, kn_device *dev, const kn_generate_opts *opts,
                    kn_run_state *state, kn_run *notes, kn_result *res, kn_err *err)
 {
-    job j = {.desc = desc,
-             .model = model,
-             .dev = dev,
-             .opts = opts,
-             .state = state,
-             .notes = notes,
-             .res = res};
+    job j = {
+        .desc = desc, .model = model, .dev = dev, .opts = opts, .state = state, .notes = notes, .res = res};
     KN_ASSERT(opts->n_faults <= KN_SINK_ATTEMPTS);
     for (int i = 0; i < opts->n_faults; i++)
         j.faults[j.n_faults++] = opts->faults[i];
@@ -432,7 +428,8 @@ static json_t *attempts_to_json(const kn_result *r)
     json_t *list = json_array();
     for (int i = 0; i < r->n_encode_attempts; i++) {
         const kn_sink_attempt *a = &r->encode_attempts[i];
-        json_array_append_new(list, json_pack("{s:s, s:b, s:s}", "name", a->name, "ok", a->ok, "reason", a->reason));
+        json_array_append_new(
+            list, json_pack("{s:s, s:b, s:s}", "name", a->name, "ok", a->ok, "reason", a->reason));
     }
     return list;
 }
@@ -445,12 +442,13 @@ json_t *kn_result_to_json(const kn_model_desc *desc, const kn_result *r)
                               json_pack("{s:s, s:s, s:f, s:I}", "phase", kn_phase_name(r->spans[i].phase),
                                         "detail", r->spans[i].detail, "seconds", r->spans[i].seconds, "units",
                                         (json_int_t)r->spans[i].units));
-    return json_pack("{s:s, s:s, s:s, s:s, s:o?, s:I, s:s, s:i, s:i, s:I, s:i, s:s, s:s, s:o, s:i, s:i, s:f, s:o}",
-                     "generator", "kinora", "version", KN_VERSION, "family", desc->name, "device", r->device,
-                     "request", kn_request_to_json(&r->request), "peak_bytes", (json_int_t)r->peak_bytes,
-                     "dtype", kn_dtype_name(r->plan.dtype), "blocks", r->plan.n_blocks, "resident_blocks",
-                     r->plan.policy.n_resident, "vae_tile", (json_int_t)r->plan.policy.vae_tile, "segments",
-                     r->n_segments, "frames_hash", r->frames_hash, "encoder", r->encoder, "encode_attempts",
-                     attempts_to_json(r), "first_step", r->first_step, "steps_computed", r->n_computed,
-                     "sampling_speedup", r->speedup, "timings", timings);
+    return json_pack(
+        "{s:s, s:s, s:s, s:s, s:o?, s:I, s:s, s:i, s:i, s:I, s:i, s:s, s:s, s:o, s:i, s:i, s:f, s:o}",
+        "generator", "kinora", "version", KN_VERSION, "family", desc->name, "device", r->device, "request",
+        kn_request_to_json(&r->request), "peak_bytes", (json_int_t)r->peak_bytes, "dtype",
+        kn_dtype_name(r->plan.dtype), "blocks", r->plan.n_blocks, "resident_blocks",
+        r->plan.policy.n_resident, "vae_tile", (json_int_t)r->plan.policy.vae_tile, "segments", r->n_segments,
+        "frames_hash", r->frames_hash, "encoder", r->encoder, "encode_attempts", attempts_to_json(r),
+        "first_step", r->first_step, "steps_computed", r->n_computed, "sampling_speedup", r->speedup,
+        "timings", timings);
 }

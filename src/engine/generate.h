@@ -13,14 +13,14 @@ typedef struct kn_generate_opts {
     kn_preview_fn preview; /* what sampling has so far, after each step that was computed; may be NULL */
     /* A finished picture [height, width, 3] f32 in 0..1, in order; may be NULL. */
     void (*picture)(void *ud, int64_t index, int width, int height, const float *rgb);
-    const atomic_bool *cancel; /* may be NULL */
-    const char *encoder;       /* NULL = choose: the best that works */
+    const atomic_bool *cancel;   /* may be NULL */
+    const char *encoder;         /* NULL = choose: the best that works */
     const kn_sink_fault *faults; /* encoders that tests make fail */
     int n_faults;
-    const char *model_path;    /* where rq->model lies (kn_model_find); NULL = rq->model says it */
-    const char *cache_dir;     /* of what can be made again (kn_dir_cache); NULL = nothing is kept */
-    const char *state_dir; /* where an interrupted run leaves what it has (kn_dir_state); NULL = nowhere */
-    bool resume;           /* go on where the last run of the same request stopped */
+    const char *model_path; /* where rq->model lies (kn_model_find); NULL = rq->model says it */
+    const char *cache_dir;  /* of what can be made again (kn_dir_cache); NULL = nothing is kept */
+    const char *state_dir;  /* where an interrupted run leaves what it has (kn_dir_state); NULL = nowhere */
+    bool resume;            /* go on where the last run of the same request stopped */
 } kn_generate_opts;
 
 typedef struct kn_result {

@@ -73,6 +73,7 @@ int kn_plan_make(const kn_model_desc *desc, void *model, const kn_request *rq, c
     plan.peak_bytes = run.peak_bytes;
     plan.pool_bytes = run.pool_peak_bytes + POOL_SLACK_BYTES;
     plan.need_bytes = plan.peak_bytes + beside(rq);
+    plan.n_segments = kn_segments_count(rq);
     plan.n_blocks = run.n_blocks;
     plan.policy = *policy;
     if (plan.policy.n_resident > plan.n_blocks)
@@ -132,12 +133,13 @@ json_t *kn_plan_to_json(const kn_plan *p)
 {
     json_t *policy = json_pack("{s:s, s:i, s:I}", "dtype", kn_dtype_name(p->dtype), "resident_blocks",
                                p->policy.n_resident, "vae_tile", (json_int_t)p->policy.vae_tile);
-    return json_pack("{s:s, s:o, s:i, s:I, s:I, s:I, s:I, s:b, s:s?, s:f, s:o, s:o}", "dtype",
-                     kn_dtype_name(p->dtype), "policy", policy, "blocks", p->n_blocks, "peak_bytes",
-                     (json_int_t)p->peak_bytes, "need_bytes", (json_int_t)p->need_bytes, "budget_bytes",
-                     (json_int_t)p->budget_bytes, "mem_total_bytes", (json_int_t)p->mem_total_bytes, "fits",
-                     kn_plan_fits(p), "advice", kn_plan_fits(p) ? NULL : kn_plan_advice(p), "seconds",
-                     p->seconds, "phases", phases_to_json(p), "candidates", candidates_to_json(p));
+    return json_pack("{s:s, s:o, s:i, s:i, s:I, s:I, s:I, s:I, s:b, s:s?, s:f, s:o, s:o}", "dtype",
+                     kn_dtype_name(p->dtype), "policy", policy, "segments", p->n_segments, "blocks",
+                     p->n_blocks, "peak_bytes", (json_int_t)p->peak_bytes, "need_bytes",
+                     (json_int_t)p->need_bytes, "budget_bytes", (json_int_t)p->budget_bytes,
+                     "mem_total_bytes", (json_int_t)p->mem_total_bytes, "fits", kn_plan_fits(p), "advice",
+                     kn_plan_fits(p) ? NULL : kn_plan_advice(p), "seconds", p->seconds, "phases",
+                     phases_to_json(p), "candidates", candidates_to_json(p));
 }
 
 int kn_plan_pin(const json_t *plan, const char *origin, kn_request *rq, kn_err *err)

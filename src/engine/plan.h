@@ -30,6 +30,7 @@ enum { KN_MAX_CANDIDATES = 16 };
 typedef struct kn_plan {
     kn_dtype dtype;
     kn_policy policy;            /* n_resident <= n_blocks */
+    int n_segments;              /* engine/segments.h; spans and seconds are of all of them */
     int n_blocks;                /* of the denoiser; 0: it has none that could come and go */
     kn_span spans[KN_MAX_SPANS]; /* seconds: estimated */
     int n_spans;

@@ -151,6 +151,7 @@ int kn_av_load(kn_err *err);
 #define avcodec_free_context            kn_av.avcodec_free_context
 #define avcodec_get_name                kn_av.avcodec_get_name
 #define avcodec_open2                   kn_av.avcodec_open2
+#define avcodec_parameters_copy         kn_av.avcodec_parameters_copy
 #define avcodec_parameters_from_context kn_av.avcodec_parameters_from_context
 #define avcodec_parameters_to_context   kn_av.avcodec_parameters_to_context
 #define avcodec_receive_frame           kn_av.avcodec_receive_frame
@@ -181,7 +182,6 @@ int kn_av_load(kn_err *err);
 #define av_read_image_line2             kn_av.av_read_image_line2
 #define av_strerror                     kn_av.av_strerror
 #define avutil_version                  kn_av.avutil_version
-#define avcodec_parameters_copy         kn_av.avcodec_parameters_copy
 #define av_hwdevice_ctx_create          kn_av.av_hwdevice_ctx_create
 #define av_hwframe_ctx_alloc            kn_av.av_hwframe_ctx_alloc
 #define av_hwframe_ctx_init             kn_av.av_hwframe_ctx_init

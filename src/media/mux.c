@@ -45,13 +45,16 @@ static int open_file(const char *path, const char *format, AVFormatContext **ret
     return rc;
 }
 
-static int write_header(AVFormatContext *out)
+static int write_header(AVFormatContext *out, bool growing)
 {
     AVDictionary *opts = NULL;
     AVCodecParameters *par = out->streams[0]->codecpar;
     if (par->codec_id == AV_CODEC_ID_HEVC) /* the only tag under which Apple's players know HEVC */
         par->codec_tag = MKTAG('h', 'v', 'c', '1');
-    av_dict_set(&opts, "movflags", "+faststart", 0); /* others do not know it and leave it alone */
+    /* others do not know them and leave them alone */
+    av_dict_set(&opts, "movflags", growing ? "+empty_moov+delay_moov+default_base_moof" : "+faststart", 0);
+    if (growing)
+        av_dict_set(&opts, "frag_duration", "1000000", 0); /* microseconds */
     int rc = avformat_write_header(out, &opts);
     av_dict_free(&opts);
     return rc;
@@ -67,7 +70,7 @@ static int begin(kn_mux *m, kn_err *err)
     m->stream->avg_frame_rate = m->enc.ctx->framerate;
     int rc = avcodec_parameters_from_context(m->stream->codecpar, m->enc.ctx);
     if (rc >= 0)
-        rc = write_header(m->out);
+        rc = write_header(m->out, m->is_growing);
     return rc < 0 ? kn_av_fail(err, KN_EIO, rc, "cannot begin %s", m->part) : 0;
 }
 
@@ -88,6 +91,7 @@ int kn_mux_open(kn_mux *m, kn_container container, const char *path, const kn_si
     if (rc)
         return rc;
     m->fault_frame = kn_fault_frame(opts, m->enc.codec->name);
+    m->is_growing = opts->growing && container == KN_CONTAINER_MP4;
     return begin(m, err);
 }
 
@@ -171,15 +175,27 @@ void kn_mux_close(kn_mux *m)
     free(m->path);
 }
 
-/* ---- a comment in front ---- */
+/* ---- once more ---- */
+
+/* The first picture is shown at 0, whatever fragments were shifted by. */
+static void begin_at_zero(AVPacket *p, int64_t *begin)
+{
+    if (*begin == AV_NOPTS_VALUE)
+        *begin = p->pts;
+    p->pts -= *begin;
+    p->dts -= *begin;
+}
 
 static int copy_packets(AVFormatContext *in, const AVStream *from, AVFormatContext *out)
 {
+    int64_t begin = AV_NOPTS_VALUE;
     AVPacket *packet = av_packet_alloc();
     int rc = packet ? 0 : AVERROR(ENOMEM);
     while (rc >= 0 && (rc = av_read_frame(in, packet)) >= 0) {
         bool wanted = packet->stream_index == from->index;
         packet->stream_index = 0;
+        if (wanted)
+            begin_at_zero(packet, &begin);
         packet->pos = -1;
         av_packet_rescale_ts(packet, from->time_base, out->streams[0]->time_base);
         if (wanted)
@@ -202,7 +218,7 @@ static int copy_stream(const AVStream *from, AVFormatContext *out)
     return rc;
 }
 
-int kn_mux_add_comment(const char *from, const char *to, const char *format, const char *comment, kn_err *err)
+int kn_mux_copy(const char *from, const char *to, const char *format, const char *comment, kn_err *err)
 {
     AVFormatContext *in = NULL, *out = NULL;
     AVStream *st = NULL;
@@ -216,7 +232,7 @@ int kn_mux_add_comment(const char *from, const char *to, const char *format, con
     if (averror >= 0)
         averror = av_dict_set(&out->metadata, "comment", comment, 0);
     if (averror >= 0)
-        averror = write_header(out);
+        averror = write_header(out, false);
     if (averror >= 0)
         averror = close_file(out, copy_packets(in, st, out));
     if (averror < 0)

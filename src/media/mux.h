@@ -12,6 +12,7 @@ typedef struct kn_mux {
     AVPacket *packet;
     int64_t fault_frame; /* 0: none */
     bool part_exists;
+    bool is_growing; /* in fragments, which can be played while more follow */
 } kn_mux;
 
 /* Opens the part file, then an encoder of the container.  fps as it is to be written. */
@@ -31,8 +32,8 @@ kn_encoder_opts kn_mux_encoder_opts(const kn_sink_opts *opts, AVRational fps, bo
 /* The clip's frame rate as a fraction whose terms every container can store. */
 AVRational kn_mux_fps(double fps);
 
-/* Copies a finished file's packets into a new one of the same kind with a comment, which Matroska wants in front. */
-int kn_mux_add_comment(const char *from, const char *to, const char *format, const char *comment,
-                       kn_err *err);
+/* Copies a finished file's packets into a new one of the same kind, whole and with a comment (may be NULL): Matroska wants it in
+ * front, and an MP4 that grew becomes one that every program seeks in. */
+int kn_mux_copy(const char *from, const char *to, const char *format, const char *comment, kn_err *err);
 
 #endif

@@ -25,6 +25,7 @@ typedef struct kn_sink_opts {
     bool no_software;    /* MP4 by hardware only; GIF or pictures if there is none */
     const kn_sink_fault *faults;
     int n_faults;
+    bool growing; /* NAME.mp4.part can be played while it is written */
 } kn_sink_opts;
 
 /* What was tried, in order. */

@@ -51,10 +51,28 @@ static int video_write(void *priv, const kn_frame *f, kn_err *err)
     return kn_mux_write(&v->mux, yuv, err);
 }
 
+/* The part file as a whole one with a comment, in its place. */
+static int rewrite(video *v, const char *format, const char *json, kn_err *err)
+{
+    char *whole = kn_asprintf("%s.whole.part", v->mux.path);
+    if (!whole)
+        return kn_fail(err, KN_ENOMEM, "no memory for the name of %s", v->mux.path);
+    int rc = kn_mux_copy(v->mux.part, whole, format, json, err);
+    if (!rc && rename(whole, v->mux.part))
+        rc = kn_fail(err, KN_EIO, "cannot rename %s: %s", whole, strerror(errno));
+    if (rc)
+        unlink(whole);
+    free(whole);
+    return rc;
+}
+
 static int mp4_finish(void *priv, const char *json, kn_err *err)
 {
     video *v = priv;
     int rc = kn_mux_end(&v->mux, json, err);
+    if (!rc && v->mux.is_growing)
+        (void)rewrite(v, "mp4", json,
+                      NULL); /* no room for both: the fragments are a whole video, too, without the tag */
     return rc ? rc : kn_mux_commit(&v->mux, err);
 }
 
@@ -63,17 +81,8 @@ static int webm_finish(void *priv, const char *json, kn_err *err)
 {
     video *v = priv;
     int rc = kn_mux_end(&v->mux, NULL, err);
-    if (rc || !json)
-        return rc ? rc : kn_mux_commit(&v->mux, err);
-    char *whole = kn_asprintf("%s.tagged.part", v->mux.path);
-    if (!whole)
-        return kn_fail(err, KN_ENOMEM, "no memory for the name of %s", v->mux.path);
-    rc = kn_mux_add_comment(v->mux.part, whole, "webm", json, err);
-    if (!rc && rename(whole, v->mux.part))
-        rc = kn_fail(err, KN_EIO, "cannot rename %s: %s", whole, strerror(errno));
-    if (rc)
-        unlink(whole);
-    free(whole);
+    if (!rc && json)
+        rc = rewrite(v, "webm", json, err);
     return rc ? rc : kn_mux_commit(&v->mux, err);
 }
 

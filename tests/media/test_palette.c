@@ -21,7 +21,8 @@ static kn_image picture(int width, int height, void (*fill)(int x, int y, uint8_
 
 static void few_colors(int x, int y, uint8_t *rgb)
 {
-    static const uint8_t colors[6][3] = {{255, 0, 0}, {3, 250, 7}, {0, 0, 255}, {0, 0, 0}, {255, 255, 255}, {97, 98, 99}};
+    static const uint8_t colors[6][3] = {{255, 0, 0}, {3, 250, 7},     {0, 0, 255},
+                                         {0, 0, 0},   {255, 255, 255}, {97, 98, 99}};
     memcpy(rgb, colors[(x / 4 + y / 4) % 6], 3);
 }
 

@@ -95,7 +95,8 @@ static void test_comment(void **state)
     assert_string_equal(info.comment, json);
     kn_media_info_done(&info);
     assert_ok(kn_file_read(path, 1 << 20, &data, &size, &err));
-    assert_ok(kn_webp_with_comment(data, size, W, H, "new", &again, &again_size, &err)); /* takes the old one's place */
+    assert_ok(kn_webp_with_comment(data, size, W, H, "new", &again, &again_size,
+                                   &err)); /* takes the old one's place */
     assert_ok(kn_webp_info_read(again, again_size, "x", &w, &err));
     assert_string_equal(w.comment, "new");
     assert_true(again_size < size);
@@ -179,9 +180,12 @@ static void test_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plays_as_it_was_made), cmocka_unit_test(test_reads_others),
-        cmocka_unit_test(test_comment),              cmocka_unit_test(test_single_frame),
-        cmocka_unit_test(test_damaged),              cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_plays_as_it_was_made),
+        cmocka_unit_test(test_reads_others),
+        cmocka_unit_test(test_comment),
+        cmocka_unit_test(test_single_frame),
+        cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
