@@ -35,7 +35,8 @@
 #define KN_LIMIT_REFERENCES 16
 /* Prompts of a long video, one a segment: 256 segments of 5 s are 20 minutes. */
 #define KN_LIMIT_SEGMENT_PROMPTS 256
-/* Interrupted runs that can be resumed: the oldest go. One holds about 120 MB at 1280 x 720 x 81. */
+/* Interrupted runs that can be resumed: the oldest go. One holds about 120 MB at 1280 x 720 x 81, and 20 MB more a
+ * segment of a long video. */
 #define KN_LIMIT_RUN_STATES 32
 /* Text states kept on disk: one prompt of Wan's encoder has 0.5 to 16 MB, so hundreds of prompts. */
 #define KN_LIMIT_TEXT_CACHE_BYTES (1ull << 30)

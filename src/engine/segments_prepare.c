@@ -5,8 +5,8 @@
 #include "base/mem.h"
 #include "engine/segments.h"
 
-/* Measured with the demo model (bench/results): pictures, and with them the motion, are given in one more latent than the
- * first. */
+/* Measured with the demo model, 120 frames of three sentences: five pictures given instead of one let colours drift (a grey of
+ * 103 of 255 to 101), and a tail of 1 or 4 changes no seam. */
 enum { DEFAULT_OVERLAP = 1, DEFAULT_TAIL = 0 };
 
 typedef struct notes {
