@@ -79,8 +79,9 @@
 #define KN_LIMIT_UPLOAD_BYTES (512ull << 20)
 /* A URL: browsers and proxies agree on about 8 KB. */
 #define KN_LIMIT_URL_BYTES (8u << 10)
-/* The headers of a request: cookies of every program on this host come along, whatever their port. */
-#define KN_LIMIT_HEADER_BYTES (32u << 10)
+/* The headers of a request, as many servers have it: cookies of every program on this host come along, whatever their port.
+ * Each open connection holds three times as much. */
+#define KN_LIMIT_HEADER_BYTES (16u << 10)
 /* Parameters of a query, segments of a path: no route has more than a dozen. */
 #define KN_LIMIT_QUERY_PARAMS  64
 #define KN_LIMIT_PATH_SEGMENTS 32

@@ -224,7 +224,9 @@ int kn_reply_events(kn_reply *r, kn_feed *feed, int64_t last_id, kn_err *err)
         r->stream = kn_sse_new(r->rq->h, r->rq->connection, feed, last_id);
     if (!r->stream && strcmp(r->rq->method, "HEAD") != 0)
         return kn_fail(err, KN_ENOMEM, "no memory for a stream");
-    return kn_reply_header(r, "Cache-Control", "no-store", err);
+    rc = kn_reply_header(r, "Cache-Control", "no-store", err);
+    /* Nobody asks for anything after a stream; making its connection ready for that takes time when a server stops. */
+    return rc ? rc : kn_reply_header(r, "Connection", "close", err);
 }
 
 /* ---- WebSockets ---- */
