@@ -1,16 +1,15 @@
 /* From an empty studio to a video that plays. */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { api, clearJobs, field, generateButton, LONG_STEPS, openPage, shot, startStudio, until } from './studio.mjs';
+import { before, test } from 'node:test';
+import { api, clearJobs, field, generateButton, LONG_STEPS, openPage, shot, openStudio, until } from './studio.mjs';
 
 let studio;
 before(async () => {
-    studio = await startStudio();
-    await clearJobs(studio.url);
+    studio = await openStudio();
 });
-after(() => studio.stop());
 
 test('first use: describe, see the cost, generate, watch it grow, watch it', async () => {
+    await clearJobs(studio.url);
     const { page, wrongs, close } = await openPage(studio.url);
     await page.getByText('No videos yet').waitFor();
     await page.locator('#field-model').selectOption('demo');

@@ -1,17 +1,14 @@
 /* The page itself: sizes, themes, settings, a server that goes away, a server that wants a token. */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { api, clearJobs, makeVideo, openPage, OWN_STUDIO, shot, startStudio, until } from './studio.mjs';
+import { before, test } from 'node:test';
+import { api, makeVideo, openPage, openStudio, OWN_STUDIO, shot, startStudio, until } from './studio.mjs';
 
 const TABS = ['generate', 'queue', 'outputs', 'models', 'settings'];
 
 let studio;
 before(async () => {
-    studio = await startStudio();
-    await clearJobs(studio.url);
-    await makeVideo(studio.url, 'colour bars');
+    studio = await openStudio();
 });
-after(() => studio.stop());
 
 const brightness = (page) =>
     page.evaluate(() => {
@@ -23,6 +20,7 @@ const brightness = (page) =>
     });
 
 test('every tab fits a narrow phone, with the tabs below', async () => {
+    await makeVideo(studio.url, 'colour bars');
     const { page, wrongs, close } = await openPage(studio.url, { width: 380, height: 780, isPhone: true });
     for (const tab of TABS) {
         await page.goto(`${studio.url}/#/${tab}`);

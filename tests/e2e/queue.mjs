@@ -1,14 +1,12 @@
 /* The line of jobs, and what was made. */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { api, clearJobs, makeVideo, openPage, shot, startStudio, until } from './studio.mjs';
+import { before, test } from 'node:test';
+import { api, clearJobs, makeVideo, openPage, shot, openStudio, until } from './studio.mjs';
 
 let studio;
 before(async () => {
-    studio = await startStudio();
-    await clearJobs(studio.url);
+    studio = await openStudio();
 });
-after(() => studio.stop());
 
 const submit = (prompt, more = {}) =>
     api(studio.url, 'POST', '/api/v1/jobs', { model: 'testsrc', prompt, width: 96, height: 64, frames: 8, steps: 1, ...more });
@@ -20,6 +18,7 @@ async function isOrder(page, expected) {
 }
 
 test('waiting jobs are moved, edited, paused and cancelled', async () => {
+    await clearJobs(studio.url);
     const { page, wrongs, close } = await openPage(studio.url, { tab: 'queue' });
     await page.getByText('Nothing to do').waitFor();
     await page.getByRole('button', { name: 'Hold the queue' }).click();

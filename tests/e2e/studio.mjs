@@ -1,7 +1,7 @@
 /* What the tests of the page share: a studio of their own, a browser, and eyes on what must never happen.
  *
- * KINORA_PROGRAM (build/kinora), KINORA_PORT (any free one), KINORA_URL (a studio that runs already; tests that stop and start
- * their own are skipped), CHROMIUM (/usr/bin/chromium), KINORA_SHOTS (a folder for pictures of the page; none: no pictures). */
+ * KINORA_PROGRAM (build/kinora), KINORA_PORT (any free one), KINORA_URL (a studio that runs already, whose jobs are all
+ * removed; tests that stop and start their own are skipped), CHROMIUM (/usr/bin/chromium), KINORA_SHOTS (a folder for pictures of the page; none: no pictures). */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
@@ -19,7 +19,8 @@ export const OWN_STUDIO = !process.env.KINORA_URL;
 /* So many steps that the test is done long before the job. */
 export const LONG_STEPS = '1000';
 
-export async function startStudio({ token, dir, port } = {}) {
+/* Of its own, for tests that stop it or give it a token. */
+export async function startStudio({ token, dir, port = 0 } = {}) {
     if (!OWN_STUDIO)
         return { url: process.env.KINORA_URL, stop: async () => {} };
     const data = dir ?? fs.mkdtempSync(path.join(os.tmpdir(), 'kinora-e2e-'));
@@ -27,7 +28,7 @@ export async function startStudio({ token, dir, port } = {}) {
     const env = { ...process.env, KINORA_STATE_DIR: path.join(data, 'state'), KINORA_CACHE_DIR: path.join(data, 'cache'), OMP_WAIT_POLICY: 'passive' };
     if (token)
         env.KINORA_TOKEN = token;
-    const args = ['serve', '--port', String(port ?? process.env.KINORA_PORT ?? 0), '--data-dir', data];
+    const args = ['serve', '--port', String(port), '--data-dir', data];
     const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
     let said = '';
     const url = await new Promise((resolve, reject) => {
@@ -55,6 +56,19 @@ export async function startStudio({ token, dir, port } = {}) {
             fs.rmSync(data, { recursive: true, force: true });
     };
     return { url, data, port: Number(new URL(url).port), stop };
+}
+
+let shared = null;
+
+/* The one that all other tests use, one after the other. */
+export function openStudio() {
+    shared ??= startStudio({ port: process.env.KINORA_PORT });
+    return shared;
+}
+
+export async function closeStudio() {
+    await (await shared)?.stop();
+    shared = null;
 }
 
 let browser = null;

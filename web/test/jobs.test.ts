@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { ApiError, call, isLocked } from '../src/api';
 import { accept, counts, forget, jobOf, loadOutputs, loadQueue, onEvent, outputIds, outputsText, pausedIds, queueIds, recentIds, stoppedIds } from '../src/state/jobs';
+import { act } from '../src/state/actions';
 import { share, sizeOf, stateText, wholeRequest } from '../src/state/job_kind';
 import { outputFacts, phaseTimes } from '../src/tabs/output_facts';
 import type { Job, JobState, Progress } from '../src/types';
@@ -53,6 +54,52 @@ test('an answer that was asked for before an event does not undo the event', asy
     assert.deepEqual(queueIds.value, []);
     assert.deepEqual(recentIds.value, ['job_a']);
     clear();
+});
+
+test("an action's answer that events have overtaken changes nothing", async () => {
+    accept(job('job_a', 'sampling'));
+    const release = nextAnswer(job('job_a', 'sampling', { wish: 'cancel' }));
+    const acting = act('job_a', 'cancel');
+    onEvent({ type: 'job', id: 1, job: job('job_a', 'sampling', { wish: 'cancel' }) });
+    onEvent({ type: 'job', id: 2, job: job('job_a', 'cancelled') });
+    release();
+    assert.equal(await acting, true);
+    assert.equal(jobOf('job_a')!.value.state, 'cancelled');
+    assert.deepEqual(stoppedIds.value, ['job_a']);
+    assert.deepEqual(queueIds.value, []);
+    clear();
+});
+
+test('progress that came meanwhile does not hide what an action answered', async () => {
+    accept(job('job_a', 'sampling'));
+    const release = nextAnswer(job('job_a', 'sampling', { wish: 'pause', progress: progress(3) }));
+    const acting = act('job_a', 'pause');
+    onEvent({ type: 'progress', job_id: 'job_a', progress: progress(4) });
+    release();
+    await acting;
+    assert.equal(jobOf('job_a')!.value.wish, 'pause');
+    assert.equal(jobOf('job_a')!.value.progress!.done, 4);
+    clear();
+});
+
+test('a video that is done while the list is on its way is not lost', async () => {
+    const release = nextAnswer({ jobs: [job('job_a', 'completed')], has_more: false });
+    const loading = loadOutputs(false);
+    onEvent({ type: 'job', id: 3, job: job('job_b', 'completed') });
+    release();
+    await loading;
+    assert.deepEqual(outputIds.value, ['job_b', 'job_a']);
+    clear();
+});
+
+test('a removed job does not come back with an answer that was on its way', async () => {
+    accept(job('job_a', 'completed'));
+    const release = nextAnswer({ jobs: [job('job_a', 'completed')], has_more: false });
+    const loading = loadOutputs(false);
+    onEvent({ type: 'removed', id: 3, job_id: 'job_a' });
+    release();
+    await loading;
+    assert.deepEqual(outputIds.value, []);
 });
 
 test('events move a job from list to list, newest first', () => {

@@ -1,25 +1,29 @@
 /* What a user can do with a job. */
 import { call, post } from '../api';
-import type { Job, VideoRequest } from '../types';
-import { accept, forget, isHeld, counts, reloadQueueSoon } from './jobs';
+import type { Job, QueueReply, VideoRequest } from '../types';
+import { accept, counts, forget, isHeld, moment, reloadQueueSoon } from './jobs';
 import { attempt, say } from './messages';
-import type { QueueReply } from '../types';
+
+async function change(method: string, path: string, body: unknown): Promise<Job> {
+    const asked = moment();
+    return accept(await call<Job>(method, path, body), asked);
+}
 
 export type Verb = 'cancel' | 'pause' | 'resume' | 'retry';
 
 export function act(id: string, verb: Verb): Promise<boolean> {
-    return attempt(async () => accept(await post<Job>(`/api/v1/jobs/${id}/${verb}`)));
+    return attempt(() => change('POST', `/api/v1/jobs/${id}/${verb}`, {}));
 }
 
 export function duplicate(id: string): Promise<boolean> {
     return attempt(async () => {
-        accept(await post<Job>(`/api/v1/jobs/${id}/duplicate`));
+        await change('POST', `/api/v1/jobs/${id}/duplicate`, {});
         say('The same request is in the queue again.');
     });
 }
 
-export async function submit(request: VideoRequest): Promise<Job> {
-    return accept(await post<Job>('/api/v1/jobs', request));
+export function submit(request: VideoRequest): Promise<Job> {
+    return change('POST', '/api/v1/jobs', request);
 }
 
 export interface Edit {
@@ -28,12 +32,12 @@ export interface Edit {
     before?: string; /* "": the end of the line */
 }
 
-export async function edit(id: string, change: Edit): Promise<Job> {
-    return accept(await call<Job>('PATCH', `/api/v1/jobs/${id}`, change));
+export function edit(id: string, what: Edit): Promise<Job> {
+    return change('PATCH', `/api/v1/jobs/${id}`, what);
 }
 
-export function move(id: string, change: Edit): Promise<boolean> {
-    return attempt(() => edit(id, change));
+export function move(id: string, what: Edit): Promise<boolean> {
+    return attempt(() => edit(id, what));
 }
 
 export function remove(id: string): Promise<boolean> {

@@ -1,15 +1,19 @@
 /* The jobs this page knows: one signal a job, and lists of ids.  Lists come from the server, events keep them current. */
 import { batch, signal, type Signal } from '@preact/signals';
-import { get } from '../api';
+import { get, isAbort } from '../api';
 import type { Job, JobsReply, QueueReply, StudioEvent } from '../types';
 import { isActive, isWaiting, promptOf } from './job_kind';
 import { complain } from './messages';
 
 const PAGE = 48;
 const known = new Map<string, Signal<Job>>();
-/* When the last event about a job came: an answer that was asked for earlier is older than that. */
+/* When the last event about a job, and about its progress, came: an answer that was asked for earlier may be older. */
 const told = new Map<string, number>();
+const progressTold = new Map<string, number>();
 let now = 0;
+
+/* To be asked before the server is: what it answers is compared with the events that come meanwhile. */
+export const moment = () => now;
 
 export const queueIds = signal<readonly string[]>([]); /* those that run, then those that wait */
 export const pausedIds = signal<readonly string[]>([]);
@@ -36,7 +40,7 @@ function put(job: Job, asked: number): void {
         return;
     const old = known.get(job.id);
     if (old)
-        old.value = job;
+        old.value = (progressTold.get(job.id) ?? 0) > asked && isActive(job.state) ? { ...job, progress: old.value.progress } : job;
     else {
         known.set(job.id, signal(job));
         arrivals.value = arrivals.peek() + 1;
@@ -84,9 +88,14 @@ export async function loadOutputs(isNext: boolean): Promise<void> {
     isOutputsLoading.value = true;
     try {
         const reply = await get<JobsReply>(`/api/v1/jobs?${query}`, mine.signal);
-        const ids = putAll(reply.jobs, asked);
+        const all = putAll(reply.jobs, asked);
+        const ids = all.filter((id) => stateOf(id) === 'completed');
         outputIds.value = isNext ? [...new Set([...outputIds.value, ...ids])] : ids;
         outputsHaveMore.value = reply.has_more;
+        placeTold(asked);
+    } catch (e) {
+        if (!isAbort(e))
+            throw e;
     } finally {
         if (mine === search)
             isOutputsLoading.value = false;
@@ -94,6 +103,7 @@ export async function loadOutputs(isNext: boolean): Promise<void> {
 }
 
 export async function loadAll(): Promise<void> {
+    const asked = now;
     const [, paused, stopped, recent] = await Promise.all([
         loadQueue(), loadList('paused', 100), loadList('failed,cancelled', 50), loadList('completed', 12),
         loadOutputs(false),
@@ -101,6 +111,7 @@ export async function loadAll(): Promise<void> {
     pausedIds.value = paused;
     stoppedIds.value = stopped;
     recentIds.value = recent;
+    placeTold(asked);
 }
 
 /* A job that is wanted but in no list, as after a reload. */
@@ -154,20 +165,32 @@ function place(job: Job): void {
         queueIds.value = [...queueIds.value, job.id];
 }
 
+/* A list that was asked for earlier lacks what events brought since. */
+function placeTold(asked: number): void {
+    for (const [id, at] of told) {
+        const job = at > asked ? known.get(id)?.peek() : undefined;
+        if (job)
+            place(job);
+    }
+}
+
 export function forget(id: string): void {
     for (const list of [queueIds, pausedIds, stoppedIds, outputIds, recentIds])
         if (list.value.includes(id))
             list.value = list.value.filter((i) => i !== id);
     known.delete(id);
-    told.delete(id);
+    progressTold.delete(id);
+    told.set(id, ++now); /* an answer on its way may still have it */
     arrivals.value = arrivals.peek() + 1;
 }
 
-/* A job as an event or an action's answer gives it. */
-export function accept(job: Job): Job {
+/* A job as an event gives it, or the answer to an action that was asked for at that moment: events may have overtaken it. */
+export function accept(job: Job, asked = now): Job {
     const old = stateOf(job.id);
+    if ((told.get(job.id) ?? 0) > asked)
+        return job;
+    put(job, asked);
     told.set(job.id, ++now);
-    put(job, now);
     place(job);
     /* From one phase to the next nothing moves in the line. */
     if (!(old && isActive(old) && isActive(job.state)))
@@ -183,7 +206,7 @@ export function onEvent(e: StudioEvent): void {
     } else if (e.type === 'progress') {
         const job = known.get(e.job_id);
         if (job && isActive(job.value.state)) {
-            told.set(e.job_id, ++now);
+            progressTold.set(e.job_id, ++now);
             job.value = { ...job.value, progress: e.progress };
         }
     } else if (e.type === 'removed') {
