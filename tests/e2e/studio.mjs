@@ -1,7 +1,8 @@
 /* What the tests of the page share: a studio of their own, a browser, and eyes on what must never happen.
  *
  * KINORA_PROGRAM (build/kinora), KINORA_PORT (any free one), KINORA_URL (a studio that runs already, whose jobs are all
- * removed; tests that stop and start their own are skipped), CHROMIUM (/usr/bin/chromium), KINORA_SHOTS (a folder for pictures of the page; none: no pictures). */
+ * removed; tests that stop and start their own are skipped), CHROMIUM (/usr/bin/chromium), KINORA_SHOTS (a folder for pictures of the page; none: no
+ * pictures). */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
