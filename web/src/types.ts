@@ -66,7 +66,7 @@ export interface Plan {
     request: VideoRequest; /* with every default */
 }
 
-export type ParamType = 'text' | 'file' | 'choice' | 'int' | 'bytes' | 'real' | 'files' | 'reals' | 'loras';
+export type ParamType = 'text' | 'file' | 'choice' | 'int' | 'bytes' | 'real' | 'files' | 'texts' | 'reals' | 'loras';
 
 export interface Param {
     name: string;

@@ -13,6 +13,7 @@ const budget = param('memory_budget', 'bytes', 1 << 20, 2 ** 50);
 const all: Param[] = [
     param('prompt', 'text'), steps, guidance, budget, param('scheduler', 'choice', null, null, ['unipc', 'euler']),
     param('control_scale', 'reals', 0, 10), param('reference', 'files'), param('lora', 'loras'), param('image', 'file'),
+    param('segment_prompt', 'texts'),
 ];
 
 test('numbers outside their range are said, with the range', () => {
@@ -61,11 +62,12 @@ test('a request has what was typed, as its types want it, and nothing else', () 
     const values: FormValues = {
         prompt: ' a red ball ', steps: ' 24 ', guidance: '', memory_budget: '6G', scheduler: 'euler', control_scale: '1, 0.5',
         reference: ['upl_a.png', 'upl_b.png'], image: '', lora: [{ path: 'x.safetensors', strength: '', expert: 'high' }],
-        of_another_model: '7',
+        of_another_model: '7', segment_prompt: ['it rains', '', ' the sun comes out '],
     };
     assert.deepEqual(toRequest('demo', all, values), {
         model: 'demo', prompt: ' a red ball ', steps: 24, memory_budget: 6 * 1024 ** 3, scheduler: 'euler', control_scale: [1, 0.5],
         reference: ['upl_a.png', 'upl_b.png'], lora: [{ path: 'x.safetensors', strength: 1, expert: 'high' }],
+        segment_prompt: ['it rains', 'the sun comes out'],
     });
 });
 
@@ -79,7 +81,7 @@ test('a request goes into the form and comes out as it was', () => {
     const request: VideoRequest = {
         model: 'demo', prompt: 'a “quoted” ball\nin two lines', steps: 24, guidance: 4.5, memory_budget: 6442450944,
         scheduler: 'unipc', control_scale: [1, 0.25], reference: ['upl_a.png'], image: 'upl_b.png',
-        lora: [{ path: 'x.safetensors', strength: 0.8, expert: 'both' }],
+        lora: [{ path: 'x.safetensors', strength: 0.8, expert: 'both' }], segment_prompt: ['one', 'two'],
     };
     assert.deepEqual(toRequest('demo', all, fromRequest(request)), request);
 });

@@ -3,7 +3,7 @@ import { number } from '../format';
 import { model, numberOf, setValue, values } from '../state/draft';
 import type { Param } from '../types';
 import { describe } from './field';
-import { textOf } from './values';
+import { idsOf, textOf } from './values';
 
 /* What applies when the field is left empty. */
 export function placeholder(p: Param): string {
@@ -59,6 +59,15 @@ export function ChoiceInput({ param }: { param: Param }) {
             <option value="">{placeholder(param)}</option>
             {(param.choices ?? []).map((c) => <option key={c} value={c}>{c}</option>)}
         </select>
+    );
+}
+
+/* A text a line. */
+export function LinesInput({ param }: { param: Param }) {
+    return (
+        <textarea {...describe(param.name)} rows={2} placeholder={`One a line. Otherwise ${placeholder(param)}`}
+            value={idsOf(values.value[param.name]).join('\n')}
+            onInput={(e) => setValue(param.name, e.currentTarget.value.split('\n'))} />
     );
 }
 

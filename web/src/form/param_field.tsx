@@ -6,7 +6,7 @@ import { IconButton } from '../ui/button';
 import { Enhance } from './enhance';
 import { Field } from './field';
 import { MEDIA } from './groups';
-import { ChoiceInput, NumberInput, ProseInput, SegmentInput, TextInput } from './inputs';
+import { ChoiceInput, LinesInput, NumberInput, ProseInput, SegmentInput, TextInput } from './inputs';
 import { LorasField } from './loras';
 import { MediaField } from './media';
 
@@ -52,6 +52,8 @@ export function ParamField({ param }: { param: Param }) {
     if (param.name === 'frames')
         return <Field param={param} aside={clipLength()}><NumberInput param={param} /></Field>;
     switch (param.type) {
+        case 'texts':
+            return <Field param={param} wide><LinesInput param={param} /></Field>;
         case 'choice':
             return <Field param={param}><ChoiceInput param={param} /></Field>;
         case 'int':

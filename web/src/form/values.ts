@@ -7,7 +7,7 @@ export interface LoraRow {
     strength: string;
     expert: string;
 }
-/* As typed: text, ids of uploads, LoRAs. */
+/* As typed: text, ids of uploads or lines of text, LoRAs. */
 export type FormValue = string | string[] | LoraRow[];
 export type FormValues = Record<string, FormValue>;
 
@@ -86,6 +86,10 @@ function valueOf(p: Param, v: FormValue | undefined): RequestValue {
     if (p.type === 'files') {
         const ids = idsOf(v);
         return ids.length ? ids : null;
+    }
+    if (p.type === 'texts') {
+        const lines = idsOf(v).map((t) => t.trim()).filter((t) => t !== '');
+        return lines.length ? lines : null;
     }
     if (p.type === 'loras') {
         const rows = lorasOf(v).map((r): Lora => ({
