@@ -56,6 +56,8 @@ static int read_video(const char *path, kn_media_info *ret, kn_err *err)
     if (comment && !info.comment)
         rc = kn_fail(err, KN_ENOMEM, "no memory for the comment of %s", path);
     info.n_frames = st->nb_frames > 0 ? st->nb_frames : count_frames(in, st);
+    if (!strcmp(info.container, "gif") && info.duration_s > 0.0) /* times in 1/100 s: the mean is nearer */
+        info.fps = (double)info.n_frames / info.duration_s;
     avformat_close_input(&in);
     if (!rc)
         *ret = info;

@@ -194,13 +194,17 @@ static int open_kind(kn_sink *s, const struct kind *k, char *path, const kn_sink
 }
 
 /* What the user is told of what was chosen. */
-static void make_note(kn_sink *s, const struct kind *asked, const struct kind *k)
+static void make_note(kn_sink *s, const struct kind *asked, const struct kind *k, const kn_sink_opts *opts)
 {
     char why[300];
     const char *encoder = s->driver->encoder(s->priv);
     const kn_codec *codec = kn_codec_find(encoder);
     kn_attempts_reasons(&s->attempts, 0, why, sizeof why);
-    if (k != asked)
+    if (k == asked && k->driver == &kn_sink_driver_gif && opts->fps > KN_GIF_MAX_FPS)
+        snprintf(s->note, sizeof s->note,
+                 "GIF shows at most %d frames a second: it plays slower than %g; MP4, WebM and WebP do not",
+                 KN_GIF_MAX_FPS, opts->fps);
+    else if (k != asked)
         snprintf(s->note, sizeof s->note, "written as %s, because no encoder for .%s works: %s", s->path,
                  asked->ext, why);
     else if (codec && !codec->is_hardware && kn_attempts_software_failed(&s->attempts))
@@ -219,7 +223,7 @@ static int open_any(kn_sink *s, const char *path, const kn_sink_opts *opts, kn_e
         rc = open_kind(s, k, name_beside(path, k), opts, err);
     }
     if (!rc && !opts->encoder)
-        make_note(s, asked, k);
+        make_note(s, asked, k, opts);
     return rc;
 }
 

@@ -19,6 +19,9 @@ typedef struct kn_sink_driver {
     const char *(*encoder)(const void *priv);
 } kn_sink_driver;
 
+/* Browsers show frames of less than two hundredths of a second at ten a second. */
+enum { KN_GIF_MAX_FPS = 50 };
+
 extern const kn_sink_driver kn_sink_driver_mp4;
 extern const kn_sink_driver kn_sink_driver_webm;
 extern const kn_sink_driver kn_sink_driver_gif;

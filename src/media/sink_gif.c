@@ -11,7 +11,6 @@
 #include "media/sink_driver.h"
 
 enum {
-    MAX_FPS = 50, /* browsers show frames of less than two hundredths of a second at ten a second */
     TRAILER = 0x3b,
     EXTENSION = 0x21,
     COMMENT = 0xfe,
@@ -27,7 +26,7 @@ typedef struct gif {
 static int gif_open(void *priv, const char *path, const kn_sink_opts *opts, kn_attempts *tried, kn_err *err)
 {
     gif *g = priv;
-    double fps = opts->fps < MAX_FPS ? opts->fps : MAX_FPS;
+    double fps = opts->fps < KN_GIF_MAX_FPS ? opts->fps : KN_GIF_MAX_FPS;
     int rc = kn_mux_open(&g->mux, KN_CONTAINER_GIF, path, opts, kn_mux_fps(fps), tried, err);
     if (!rc)
         rc = kn_image_new(opts->width, opts->height, &g->rgb, err);

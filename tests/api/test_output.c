@@ -7,7 +7,9 @@
 
 static void nothing_left(const char *dir)
 {
-    assert_int_equal(count_files(dir, ".mp4"), 0);
+    static const char *const endings[] = {".mp4", ".webm", ".gif", ".webp"};
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+        assert_int_equal(count_files(dir, endings[i]), 0);
     assert_int_equal(count_files(dir, ".part"), 0);
 }
 
@@ -34,6 +36,8 @@ static void test_unwritable_folder(void **state)
     }
     shell("mkdir locked && chmod 555 locked");
     check_fails(run("generate", BARS, "-o", "locked/out.mp4"), 5, "locked/out.mp4", "Permission denied");
+    check_fails(run("generate", BARS, "-o", "locked/out.gif"), 5, "locked/out.gif", "Permission denied");
+    check_fails(run("generate", BARS, "-o", "locked/out.webp"), 5, "locked/out.webp", "Permission denied");
     nothing_left("locked");
 }
 
@@ -73,7 +77,7 @@ static void test_disk_full(void **state)
     (void)state;
     if (limit_breaks_runtime())
         skip();
-    static const char *const outputs[] = {"full.mp4", "full/", "full.png"};
+    static const char *const outputs[] = {"full.mp4", "full/", "full.png", "full.webm", "full.gif", "full.webp"};
     for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++) {
         outcome o =
             finish(start_args(small_files, ARGS("generate", "--model", FIXTURE("wan21-t2v/model"), "--prompt",
@@ -139,6 +143,82 @@ static void test_info_reads_back(void **state)
     check_info("bars.mp4", codec, "yuv420p");
     json_decref(j);
     unlink("bars.mp4");
+}
+
+static json_t *done_event(const char *lines)
+{
+    const char *done = strstr(lines, "\"generator\"");
+    while (done && done > lines && done[-1] != '\n')
+        done--;
+    assert_non_null(done);
+    return parse_json(done);
+}
+
+static void test_every_kind(void **state)
+{
+    static const struct {
+        const char *file, *container, *codec, *pixels;
+    } kinds[] = {{"bars.webm", "webm", NULL, "yuv420p"},
+                 {"bars.gif", "gif", "gif", NULL},
+                 {"bars.webp", "webp", "webp", "yuv420p"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        outcome o = run(CAFE, kinds[i].file, "--json");
+        must_succeed(&o);
+        json_t *done = done_event(o.out), *j = info_of(kinds[i].file);
+        outcome_done(&o);
+        assert_string_equal(json_string_value(json_object_get(done, "output")), kinds[i].file);
+        json_t *last = json_array_get(json_object_get(done, "encode_attempts"),
+                                      json_array_size(json_object_get(done, "encode_attempts")) - 1);
+        assert_true(json_is_true(json_object_get(last, "ok")));
+        assert_string_equal(json_string_value(json_object_get(last, "name")),
+                            json_string_value(json_object_get(done, "encoder")));
+        assert_string_equal(json_string_value(json_object_get(j, "container")), kinds[i].container);
+        assert_int_equal(json_integer_value(json_object_get(j, "height")), 48);
+        double fps = json_number_value(json_object_get(j, "fps"));
+        assert_true(fps > 23.5 && fps < 25.5);
+        check_info(kinds[i].file,
+                   kinds[i].codec ? kinds[i].codec : json_string_value(json_object_get(j, "codec")),
+                   kinds[i].pixels ? kinds[i].pixels : json_string_value(json_object_get(j, "pixel_format")));
+        json_decref(done);
+        json_decref(j);
+        unlink(kinds[i].file);
+    }
+}
+
+static void test_named_encoder(void **state)
+{
+    (void)state;
+    check_fails(run("generate", BARS, "--encoder", "mpeg4", "-o", "out.gif"), 2, "mpeg4", "one of gif");
+    check_fails(run("generate", BARS, "--encoder", "libnothing", "-o", "out.mp4"), 2, "libnothing", "libx264");
+    nothing_left(".");
+    outcome o = run(CAFE, "out.mp4", "--encoder", "mpeg4", "--json");
+    must_succeed(&o);
+    json_t *done = done_event(o.out);
+    assert_string_equal(json_string_value(json_object_get(done, "encoder")), "mpeg4");
+    assert_int_equal(json_array_size(json_object_get(done, "encode_attempts")), 1);
+    json_decref(done);
+    outcome_done(&o);
+    unlink("out.mp4");
+}
+
+/* Where no hardware encodes, this ends in a GIF beside the name, and says so. */
+static void test_no_software(void **state)
+{
+    (void)state;
+    outcome o = run(CAFE, "hard.mp4", "--allow-software-video-fallback", "off", "--json");
+    must_succeed(&o);
+    json_t *done = done_event(o.out);
+    const char *output = json_string_value(json_object_get(done, "output"));
+    const char *encoder = json_string_value(json_object_get(done, "encoder"));
+    assert_true(!strcmp(output, "hard.mp4") ? !strncmp(encoder, "h264_", 5) : !strcmp(output, "hard.gif"));
+    if (strcmp(output, "hard.mp4"))
+        assert_non_null(strstr(o.out, "written as hard.gif"));
+    assert_true(kn_path_exists(output));
+    unlink(output);
+    json_decref(done);
+    outcome_done(&o);
+    check_fails(run(CAFE, "hard.mp4", "--allow-software-video-fallback", "maybe"), 2, "on|off");
 }
 
 /* File names are bytes, prompts are UTF-8. */
@@ -239,6 +319,8 @@ int main(void)
         cmocka_unit_test(test_info_reads_back), cmocka_unit_test(test_png_folder),
         cmocka_unit_test(test_latin1),          cmocka_unit_test(test_long_name),
         cmocka_unit_test(test_overwrite),       cmocka_unit_test(test_save_tensors),
+        cmocka_unit_test(test_every_kind),      cmocka_unit_test(test_named_encoder),
+        cmocka_unit_test(test_no_software),
     };
     return cmocka_run_group_tests(tests, place_make, place_remove);
 }

@@ -201,6 +201,12 @@ static void test_doctor(void **state)
                 0);
     assert_true(json_is_array(json_object_get(hardware, "gpus")));
     assert_int_equal(json_array_size(json_object_get(hardware, "disks")), 2);
+    const json_t *encoders = json_object_get(j, "encoders"), *gif = json_object_get(encoders, "gif");
+    assert_true(json_is_true(json_object_get(gif, "works")));
+    assert_string_equal(json_string_value(json_object_get(gif, "writes")), "GIF");
+    const json_t *nvenc = json_object_get(encoders, "h264_nvenc");
+    assert_true(json_is_true(json_object_get(nvenc, "works")) ==
+                !*json_string_value(json_object_get(nvenc, "reason")));
     json_decref(j);
     outcome_done(&o);
 }

@@ -194,6 +194,29 @@ static void test_mp4_other_encoder(void **state)
     test_dir_remove(dir);
 }
 
+static void test_gif_says_that_it_is_slow(void **state)
+{
+    char *dir = test_dir_make(), *path = kn_path_join(dir, "x.gif");
+    kn_sink_opts o = OPTS;
+    kn_err err = {0};
+    kn_media_info info = {0};
+    (void)state;
+    o.fps = 60;
+    kn_sink *s = open_sink(path, &o);
+    assert_non_null(strstr(kn_sink_note(s), "at most 50 frames a second"));
+    put_flat(s, &o, 10, 0.1f, 0.2f, 0.3f);
+    assert_ok(kn_sink_commit(s, NULL, &err));
+    assert_ok(kn_media_info_read(path, &info, &err));
+    assert_near(info.fps, 50.0, 0.1);
+    kn_media_info_done(&info);
+    o.fps = 50;
+    s = open_sink(path, &o);
+    assert_string_equal(kn_sink_note(s), "");
+    kn_sink_abort(s);
+    free(path);
+    test_dir_remove(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -204,6 +227,7 @@ int main(void)
         cmocka_unit_test(test_mp4_odd_size_is_padded),
         cmocka_unit_test(test_mp4_long_comment),
         cmocka_unit_test(test_mp4_other_encoder),
+        cmocka_unit_test(test_gif_says_that_it_is_slow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
