@@ -45,7 +45,7 @@ typedef struct kn_request {
     kn_strings references;
     kn_reals control_scale;
     int64_t width, height, frames, steps, seed, max_sequence_length;
-    int64_t segment_frames, overlap, segment_tail;
+    int64_t segment_frames, overlap, segment_tail, context_frames, context_overlap;
     double fps, guidance, guidance_2, flow_shift, boundary;
     char *scheduler, *speed, *guidance_method, *colour_match;
     char *dtype, *device, *pin;

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "engine/segments.h"
+#include "engine/windows.h"
 
 /* Measured with the demo model, 120 frames of three sentences: five pictures given instead of one let colours drift (a grey of
  * 103 of 255 to 101), and a tail of 1 or 4 changes no seam. */
@@ -102,7 +103,7 @@ int kn_segments_prepare(kn_request *rq, const kn_segment_rules *rules, kn_note_f
     if (!rules->possible && says_segments(rq))
         return kn_fail(err, KN_EINVAL, "%s: it cannot go on from pictures, so that a video has no segments",
                        rules->why_not);
-    if (!rules->possible)
+    if (!rules->possible || kn_windows_used(rq))
         return 0;
     int64_t native = rq->native_frames ? rq->native_frames : rules->native_frames;
     int64_t frames = rq->segment_frames == KN_UNSET_INT ? native : rq->segment_frames;

@@ -5,7 +5,7 @@
 #define MODEL "model"
 #define OF(model, frames, steps)                                                                             \
     "generate", "--model", model, "--prompt", "a cat", "--width", "64", "--height", "32", "--frames", frames, \
-        "--steps", steps, "--seed", "7", "--json"
+        "--steps", steps, "--seed", "7", "--threads", "1", "--json"
 #define LONG OF(MODEL, "17", "2") /* 4 segments */
 
 static int make(void **state)
@@ -119,7 +119,7 @@ static void test_prompts(void **state)
     check_frames("same", "other", 0, 4, true);
     check_frames("same", "other", 5, 16, false);
     made_by(run("generate", "--model", MODEL, "--segment-prompt", "a cat", "--width", "64", "--height", "32",
-                "--frames", "17", "--steps", "2", "--seed", "7", "--json", "-o", "without/"));
+                "--frames", "17", "--steps", "2", "--seed", "7", "--threads", "1", "--json", "-o", "without/"));
     check_frames("same", "without", 0, 16, true);
 }
 

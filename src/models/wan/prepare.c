@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "engine/segments.h"
+#include "engine/windows.h"
 #include "models/wan/pipeline.h"
 
 enum { FRAMES = 81, TI2V_FRAMES = 121 };
@@ -146,11 +147,22 @@ static void default_numbers(const kn_wan_model *m, kn_request *rq)
     }
 }
 
-/* VACE and models that need a last picture do not go on from pictures. */
-static int prepare_segments(const kn_wan_model *m, kn_request *rq, kn_note_fn fn, void *ud, kn_err *err)
+/* How a video longer than the model's own length is made. VACE and models that need a last picture do not go on from pictures;
+ * condition channels belong to the whole. */
+static int prepare_length(const kn_wan_model *m, kn_request *rq, kn_note_fn fn, void *ud, kn_err *err)
 {
     char what[64];
+    const kn_wan_config *d = &m->dit[KN_WAN_HIGH];
+    bool plain = !kn_wan_is_vace(m) && d->in_channels == d->out_channels;
     snprintf(what, sizeof what, "this model is %s", kn_wan_variant(m));
+    kn_window_rules windows = {.possible = plain,
+                               .usual = plain && !(kn_wan_tasks(m) & KN_TASK_I2V),
+                               .why_not = what,
+                               .native_frames = m->expand_timesteps ? TI2V_FRAMES : FRAMES,
+                               .group = m->vae.scale_temporal};
+    int rc = kn_windows_prepare(rq, &windows, fn, ud, err);
+    if (rc)
+        return rc;
     kn_segment_rules rules = {.possible = kn_wan_tasks(m) & KN_TASK_I2V,
                               .why_not = what,
                               .native_frames = m->expand_timesteps ? TI2V_FRAMES : FRAMES,
@@ -182,7 +194,7 @@ int kn_wan_prepare(kn_wan_model *m, kn_request *rq, void (*fn)(void *ud, const c
         rc = round_size(&rq->height, "height", step, &n, err);
     if (rc)
         return rc;
-    rc = prepare_segments(m, rq, fn, ud, err);
+    rc = prepare_length(m, rq, fn, ud, err);
     if (rc)
         return rc;
     if (kn_segments_count(rq) == 1)

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "engine/run_state.h"
+#include "engine/windows.h"
 #include "models/wan/preview.h"
 
 /* What predict needs; lives for one sampling. */
@@ -15,6 +16,8 @@ typedef struct sampler {
     const kn_wan_condition *cond;
     int64_t t, h, w;   /* latent frames and size, references included */
     int64_t positions; /* t * h * w */
+    kn_windows windows;
+    int64_t in_window; /* positions of one */
     /* the expert that is loaded */
     kn_wan_transformer dit;
     kn_weight_set set;
@@ -26,7 +29,9 @@ typedef struct sampler {
     kn_tensor control;
     /* host */
     float *input;            /* [t, h, w, in_channels] */
-    float *velocity;         /* twice [t, h, w, out_channels] */
+    float *velocity;         /* twice [frames of a window, h, w, out_channels] */
+    float *blended;          /* with windows: twice [t, h, w, out_channels] */
+    float *weights;          /* with windows: of kn_windows_weights */
     int32_t *token_timestep; /* TI2V with a picture; NULL otherwise */
     float *control_scale;
     kn_trace trace;
@@ -104,7 +109,7 @@ static int load(sampler *s, int expert, kn_err *err)
     int rc = kn_loader_finish(&l, NULL, err);
     if (rc)
         return rc;
-    s->rope = kn_wan_rope(c, f->head_dim, s->t / f->patch[0], s->h / f->patch[1], s->w / f->patch[2]);
+    s->rope = kn_wan_rope(c, f->head_dim, s->windows.size / f->patch[0], s->h / f->patch[1], s->w / f->patch[2]);
     make_context(s, 0, &s->text->prompt);
     if (s->text->negative.rows)
         make_context(s, 1, &s->text->negative);
@@ -166,20 +171,53 @@ static void trace_input(const sampler *s, int step, double timestep)
     kn_wan_trace_channels_last(r, name, s->input, s->t, s->h, s->w, f->in_channels);
 }
 
-/* Velocities of both contexts in one forward, or of the one that is asked for. */
-static void forward(sampler *s, const kn_wan_input *in, float *velocity, float *second)
+/* A window's velocities into those of the whole, by their share. */
+static void blend(const sampler *s, int window, const float *velocity, float *whole)
+{
+    int64_t n = s->h * s->w * config(s)->out_channels, start = kn_windows_start(&s->windows, window);
+    for (int64_t t = 0; t < s->windows.size; t++) {
+        float share = s->weights[window * s->windows.size + t];
+        const float *from = velocity + t * n;
+        float *to = whole + (start + t) * n;
+        for (int64_t i = 0; i < n; i++)
+            to[i] += share * from[i];
+    }
+}
+
+/* Velocities of both contexts in one forward, or of the one in `in`: for the prompt (0) or the negative prompt (1). */
+static void forward(sampler *s, const kn_wan_input *in, int window, int which, bool pair)
 {
     kn_ctx *c = s->r->ctx;
-    int64_t n = s->positions * config(s)->out_channels;
+    int64_t n_out = config(s)->out_channels, n = s->in_window * n_out;
     kn_scope scope = kn_scope_open(c);
-    kn_tensor v = second ? kn_wan_transformer_forward_pair(c, &s->dit, in, &s->contexts[1])
-                         : kn_wan_transformer_forward(c, &s->dit, in);
+    kn_tensor v = pair ? kn_wan_transformer_forward_pair(c, &s->dit, in, &s->contexts[1])
+                       : kn_wan_transformer_forward(c, &s->dit, in);
     if (!kn_is_null(v)) {
-        kn_to_f32(c, v, s->velocity);
-        kn_wan_to_channels_first(s->velocity, velocity, s->positions, config(s)->out_channels);
-        if (second)
-            kn_wan_to_channels_first(s->velocity + n, second, s->positions, config(s)->out_channels);
+        kn_to_f32(c, v, s->velocity + (pair ? 0 : which * n));
+        for (int i = pair ? 0 : which; i <= (pair ? 1 : which) && s->blended && !c->dev->is_meta; i++)
+            blend(s, window, s->velocity + i * n, s->blended + i * s->positions * n_out);
     }
+    kn_scope_close(c, scope, (kn_tensor){0});
+}
+
+static void predict_window(sampler *s, int window, const kn_wan_input *whole, bool cfg)
+{
+    kn_ctx *c = s->r->ctx;
+    int64_t n_in = config(s)->in_channels, start = kn_windows_start(&s->windows, window);
+    kn_scope scope = kn_scope_open(c);
+    kn_wan_input in = *whole;
+    in.latents = kn_from_f32(c, KN_F32, KN_DIMS(s->windows.size, s->h, s->w, n_in),
+                             s->input + start * s->h * s->w * n_in);
+    if (start == 0 && s->token_timestep) { /* clean first frames are in the first window alone */
+        in.n_timesteps = 2;
+        in.token_timestep = s->token_timestep;
+    }
+    bool pair = cfg && !all_stay(s); /* blocks that come and go come once */
+    in.context = &s->contexts[0];
+    forward(s, &in, window, 0, pair);
+    in.context = &s->contexts[1];
+    if (cfg && !pair)
+        forward(s, &in, window, 1, false);
     kn_scope_close(c, scope, (kn_tensor){0});
 }
 
@@ -192,23 +230,22 @@ static int predict(void *ud, int step, double timestep, const float *latents, fl
     float times[2] = {(float)timestep, 0.0f};
     fill_input(s, latents);
     trace_input(s, step, timestep);
-    kn_scope scope = kn_scope_open(c);
     kn_wan_input in = {
-        .latents = kn_from_f32(c, KN_F32, KN_DIMS(s->t, s->h, s->w, f->in_channels), s->input),
         .timesteps = times,
-        .n_timesteps = s->token_timestep ? 2 : 1,
-        .token_timestep = s->token_timestep,
-        .context = &s->contexts[0],
+        .n_timesteps = 1,
         .rope = &s->rope,
         .control = s->control,
         .control_scale = s->control_scale,
     };
-    bool pair = uncond && !all_stay(s); /* blocks that come and go come once */
-    forward(s, &in, cond, pair ? uncond : NULL);
-    in.context = &s->contexts[1];
-    if (uncond && !pair)
-        forward(s, &in, uncond, NULL);
-    kn_scope_close(c, scope, (kn_tensor){0});
+    int64_t n = s->positions * f->out_channels;
+    if (s->blended)
+        memset(s->blended, 0, (size_t)n * 2 * sizeof *s->blended);
+    for (int i = 0; i < s->windows.n && kn_ok(c); i++)
+        predict_window(s, i, &in, uncond != NULL);
+    const float *velocity = s->blended ? s->blended : s->velocity;
+    kn_wan_to_channels_first(velocity, cond, s->positions, f->out_channels);
+    if (uncond)
+        kn_wan_to_channels_first(velocity + n, uncond, s->positions, f->out_channels);
     return kn_ctx_error(c, err);
 }
 
@@ -222,7 +259,7 @@ static void show(void *ud, const float *clean)
 static int mark_first_frames(sampler *s, kn_err *err)
 {
     const int *p = config(s)->patch;
-    int64_t frame = s->h / p[1] * (s->w / p[2]), n = s->t / p[0] * frame;
+    int64_t frame = s->h / p[1] * (s->w / p[2]), n = s->windows.size / p[0] * frame;
     if (!s->cond->first_latents)
         return 0;
     s->token_timestep = kn_calloc((size_t)n, sizeof *s->token_timestep);
@@ -250,10 +287,18 @@ static int make_control_scale(sampler *s, kn_err *err)
 static int sampler_init(sampler *s, kn_err *err)
 {
     const kn_wan_config *f = config(s);
+    s->windows = kn_windows_of(s->r->rq, s->m->vae.scale_temporal);
+    if (s->windows.n == 1) /* references stand in front */
+        s->windows.size = s->windows.total = s->t;
     s->positions = s->t * s->h * s->w;
+    s->in_window = s->windows.size * s->h * s->w;
     s->input = kn_calloc((size_t)(s->positions * f->in_channels), sizeof *s->input);
-    s->velocity = kn_calloc((size_t)(s->positions * f->out_channels), 2 * sizeof *s->velocity);
-    if (!s->input || !s->velocity)
+    s->velocity = kn_calloc((size_t)(s->in_window * f->out_channels), 2 * sizeof *s->velocity);
+    if (s->windows.n > 1) {
+        s->blended = kn_calloc((size_t)(s->positions * f->out_channels), 2 * sizeof *s->blended);
+        s->weights = kn_windows_weights(&s->windows);
+    }
+    if (!s->input || !s->velocity || (s->windows.n > 1 && (!s->blended || !s->weights)))
         return kn_fail(err, KN_ENOMEM, "no memory for %lld latent positions", (long long)s->positions);
     int rc = mark_first_frames(s, err);
     return rc ? rc : make_control_scale(s, err);
@@ -314,6 +359,8 @@ int kn_wan_sample(kn_wan_model *m, kn_run *r, const kn_wan_text *text, const kn_
     kn_scheduler_free(scheduler);
     free(s.input);
     free(s.velocity);
+    free(s.blended);
+    free(s.weights);
     free(s.token_timestep);
     free(s.control_scale);
     kn_wan_preview_done(&s.preview);
