@@ -55,7 +55,7 @@ const kn_param kn_params[] = {
     INT(overlap, 1, KN_LIMIT_FRAMES, "N", "frames of a segment that the next one goes on from"),
     INT(segment_tail, 0, KN_LIMIT_FRAMES, "N", "frames at a segment's end that are left out where another one follows"),
     INT(context_frames, 0, KN_LIMIT_FRAMES, "N", "sample a longer video in windows of so many frames; 0 = as a whole (default: the model's own length, where there are no segments)"),
-    INT(context_overlap, 1, KN_LIMIT_FRAMES, "N", "frames that two windows share (default: a third)"),
+    INT(context_overlap, 1, KN_LIMIT_FRAMES, "N", "frames that two windows share (default: half a window)"),
     CHOICE(colour_match, "on|off", "give a segment the colours of the one before (default: on)"),
     REAL(fps, 1, 240, "F", "frames per second of the file"),
     INT(steps, 1, KN_LIMIT_STEPS, "N", "denoising steps"),

@@ -72,7 +72,7 @@ static int complete(kn_request *rq, int64_t group, kn_note_fn note, void *ud, kn
     snprintf(text, sizeof text, "%lldn+1", (long long)group);
     round_down(&rq->context_frames, size, "context_frames", text, note, ud);
     if (rq->context_overlap == KN_UNSET_INT) {
-        rq->context_overlap = size / 3 / group * group;
+        rq->context_overlap = size / 2 / group * group;
         rq->context_overlap = rq->context_overlap < group ? group : rq->context_overlap;
     }
     snprintf(text, sizeof text, "multiples of %lld", (long long)group);

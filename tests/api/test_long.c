@@ -273,6 +273,46 @@ static void test_memory(void **state)
     assert_int_equal(b.peak, a.peak);
 }
 
+/* A model that takes no picture samples the whole in windows, blended in every step. */
+static void test_windows(void **state)
+{
+    (void)state;
+    const char *t2v = FIXTURE("wan21-t2v/model");
+    outcome o = run(OF(t2v, "33", "2"), "--context-frames", "9", "-o", "windows/");
+    assert_non_null(strstr(o.out, "33 frames in 4 windows of 9 that overlap by 4"));
+    made a = made_by(o), again = made_by(run(OF(t2v, "33", "2"), "--context-frames", "9", "-o", "x.mp4"));
+    assert_int_equal(a.segments, 1);
+    assert_int_equal(count_files("windows", ".png"), 33);
+    assert_string_equal(a.hash, again.hash);
+    /* blocks that come and go predict for both prompts at once: the same frames */
+    made streamed =
+        made_by(run(OF(t2v, "33", "2"), "--context-frames", "9", "--resident-blocks", "0", "-o", "x.mp4"));
+    assert_string_equal(streamed.hash, a.hash);
+    made whole = made_by(run(OF(t2v, "33", "2"), "-o", "x.mp4"));
+    assert_string_not_equal(whole.hash, a.hash);
+    made more = made_by(run(OF(t2v, "33", "2"), "--context-frames", "9", "--context-overlap", "8", "-o", "x.mp4"));
+    assert_string_not_equal(more.hash, a.hash);
+    /* the model's own length: windows without being asked; as long as the video: none */
+    o = run("plan", "--model", t2v, "--prompt", "a cat", "--width", "64", "--height", "32", "--frames", "121");
+    assert_non_null(strstr(o.err, "121 frames in 2 windows of 81 that overlap by 40"));
+    outcome_done(&o);
+    made one = made_by(run(OF(t2v, "33", "2"), "--context-frames", "33", "-o", "x.mp4"));
+    assert_string_equal(one.hash, whole.hash);
+}
+
+/* The picture of TI2V is in the first window alone. */
+static void test_windows_from_a_picture(void **state)
+{
+    (void)state;
+    const char *image = FIXTURE("wan21-i2v/image.png");
+    made_by(run(OF(MODEL, "21", "2"), "--context-frames", "9", "--image", image, "-o", "wi/"));
+    made_by(run(OF(MODEL, "21", "2"), "--context-frames", "9", "-o", "wt/"));
+    made_by(run(OF(MODEL, "9", "2"), "--segment-frames", "0", "--image", image, "-o", "wp/"));
+    assert_int_equal(count_files("wi", ".png"), 21);
+    check_frames("wi", "wt", 0, 20, false);
+    check_frames("wi", "wp", 0, 0, true);
+}
+
 static void test_bad_values(void **state)
 {
     (void)state;
@@ -285,6 +325,9 @@ static void test_bad_values(void **state)
     check_fails(run(OF(MODEL, "5", "2"), "-o", "x.mp4", "--segment-prompt", "a"), 2, "5 frames are one segment");
     check_fails(run(OF(FIXTURE("wan21-t2v/model"), "17", "2"), "-o", "x.mp4", "--segment-frames", "5"), 2,
                 "this model is T2V: it cannot go on from pictures");
+    check_fails(run(LONG, "-o", "x.mp4", "--segment-frames", "5", "--context-frames", "5"), 2, "two ways to make");
+    check_fails(run(OF(FIXTURE("wan21-vace/model"), "17", "2"), "-o", "x.mp4", "--context-frames", "5"), 2,
+                "this model is VACE: it has no context windows");
     check_fails(run("generate", "--model", "testsrc", "--prompt", "a", "-o", "x.mp4", "--segment-frames", "5"), 2,
                 "does not take segment_frames");
 }
@@ -302,6 +345,8 @@ int main(void)
         cmocka_unit_test(test_begun_anew),
         cmocka_unit_test(test_grows),
         cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_windows),
+        cmocka_unit_test(test_windows_from_a_picture),
         cmocka_unit_test(test_bad_values),
     };
     return cmocka_run_group_tests(tests, make, place_remove);

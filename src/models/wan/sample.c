@@ -31,6 +31,7 @@ typedef struct sampler {
     float *input;            /* [t, h, w, in_channels] */
     float *velocity;         /* twice [frames of a window, h, w, out_channels] */
     float *blended;          /* with windows: twice [t, h, w, out_channels] */
+    int64_t host_bytes;      /* of what grows with the length, where windows let it be long */
     float *weights;          /* with windows: of kn_windows_weights */
     int32_t *token_timestep; /* TI2V with a picture; NULL otherwise */
     float *control_scale;
@@ -295,6 +296,8 @@ static int sampler_init(sampler *s, kn_err *err)
     s->input = kn_calloc((size_t)(s->positions * f->in_channels), sizeof *s->input);
     s->velocity = kn_calloc((size_t)(s->in_window * f->out_channels), 2 * sizeof *s->velocity);
     if (s->windows.n > 1) {
+        s->host_bytes = (s->positions * (f->in_channels + 2 * f->out_channels)) * (int64_t)sizeof(float);
+        kn_device_account_host(s->r->ctx->dev, s->host_bytes);
         s->blended = kn_calloc((size_t)(s->positions * f->out_channels), 2 * sizeof *s->blended);
         s->weights = kn_windows_weights(&s->windows);
     }
@@ -354,6 +357,7 @@ int kn_wan_sample(kn_wan_model *m, kn_run *r, const kn_wan_text *text, const kn_
     if (!rc)
         rc = kn_denoise_run(r, &d, err);
     unload(&s);
+    kn_device_account_host(r->ctx->dev, -s.host_bytes);
     restore_first_frames(&s, latents);
     kn_phase_end(r);
     kn_scheduler_free(scheduler);

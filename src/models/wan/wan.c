@@ -76,7 +76,7 @@ static const kn_model_param params[] = {
     {"segment_tail", "0"},
     {"colour_match", "on"},
     {"context_frames", "as frames, of T2V"},
-    {"context_overlap", "a third"},
+    {"context_overlap", "half a window"},
     {"fps", "16 (TI2V: 24)"},
     {"steps", "50 (two experts: 40)"},
     {"guidance", "5 (two experts: 4, with a picture 3.5)"},
