@@ -40,7 +40,8 @@ static void check_manifest(const char *folder, const json_t *manifest, json_t *m
     json_array_foreach(json_object_get(manifest, "files"), i, f)
     {
         const char *as = json_string_value(json_object_get(f, "as"));
-        if (!is_there(folder, as, json_integer_value(json_object_get(f, "size"))))
+        bool is_single = json_is_true(json_object_get(f, "single")); /* nothing else needs it */
+        if (!is_single && !is_there(folder, as, json_integer_value(json_object_get(f, "size"))))
             miss(missing, as);
     }
 }
@@ -128,7 +129,9 @@ json_t *kn_hub_local_singles(const char *folder)
         list = json_array();
     json_array_foreach(json_object_get(manifest, "files"), i, f)
     {
-        if (json_is_true(json_object_get(f, "single")))
+        const char *as = json_string_value(json_object_get(f, "as"));
+        if (json_is_true(json_object_get(f, "single")) &&
+            is_there(folder, as, json_integer_value(json_object_get(f, "size"))))
             json_array_append(list, json_object_get(f, "as"));
     }
     json_decref(manifest);

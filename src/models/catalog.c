@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "engine/hardware.h"
 #include "engine/model_defaults.h"
+#include "hub/local.h"
 #include "models/demo.h"
 
 json_t *kn_catalog_family(const kn_model_desc *d)
@@ -127,6 +128,8 @@ static void add(json_t *list, const char *find, const char *name)
                       err.msg, "tasks", "builtin", 0);
     else
         json_object_set_new(o, "support", json_string("ready"));
+    if (kn_path_exists(find))
+        kn_hub_local_describe(find, o);
     json_object_set_new(o, "name", json_string(name));
     json_array_append_new(list, o);
 }
@@ -156,6 +159,23 @@ static int by_name(const void *a, const void *b)
 
 static void add_folder(json_t *list, const char *folder, const char *prefix, int depth);
 
+/* Single files that were fetched lie as deep as in their repository. */
+static void add_singles(json_t *list, const char *folder, const char *name)
+{
+    size_t i;
+    json_t *v, *singles = kn_hub_local_singles(folder);
+    json_array_foreach(singles, i, v)
+    {
+        char *path = kn_path_join(folder, json_string_value(v));
+        char *full = kn_asprintf("%s/%s", name, json_string_value(v));
+        if (path && full && is_model(path))
+            add(list, path, full);
+        free(path);
+        free(full);
+    }
+    json_decref(singles);
+}
+
 static void add_entry(json_t *list, const char *folder, const char *prefix, const char *entry, int depth)
 {
     char *path = kn_path_join(folder, entry), *name = kn_asprintf("%s%s", prefix, entry);
@@ -168,6 +188,8 @@ static void add_entry(json_t *list, const char *folder, const char *prefix, cons
             add_folder(list, path, below, depth - 1);
         free(below);
     }
+    if (is_dir && name)
+        add_singles(list, path, name);
     free(path);
     free(name);
 }

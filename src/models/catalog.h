@@ -15,7 +15,8 @@ json_t *kn_catalog_parameters(const kn_model_desc *d);
 int kn_catalog_model(const char *name, json_t **ret, kn_err *err);
 
 /* Every model that needs no files, the demo model, and those in a folder (NULL: none): folders and files in it, or one level
- * deeper; named as in a request. A broken one is listed with "support": "not_supported" and an "error". */
+ * deeper, and single files that were fetched (hub/local.h); named as in a request. Of one that lies on the disk also what
+ * kn_hub_local_describe says: "complete", "missing", "source". A broken one is listed with "support": "not_supported" and an "error". */
 int kn_catalog_list(const char *folder, json_t **ret, kn_err *err);
 
 #endif

@@ -161,6 +161,8 @@ static const struct {
     {"server", "max_attempts", "max_attempts"},
     {"server", "memory_budget_bytes", "memory_budget_bytes"},
     {"paths", "models_dir", "models_dir"},
+    {"huggingface", "token", "huggingface_token"},
+    {"huggingface", "endpoint", "hf_endpoint"},
     {"storage", "cleanup_enabled", "cleanup_enabled"},
     {"storage", "cleanup_max_age_days", "cleanup_max_age_days"},
     {"storage", "cleanup_max_outputs_count", "cleanup_max_outputs_count"},
@@ -169,13 +171,14 @@ static const struct {
 
 static json_t *to_groups(const json_t *values)
 {
-    json_t *all = json_object();
+    json_t *all = json_object(), *told = kn_settings_shown(values);
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         if (!json_object_get(all, keys[i].group))
             json_object_set_new(all, keys[i].group, json_object());
         json_object_set(json_object_get(all, keys[i].group), keys[i].theirs,
-                        json_object_get(values, keys[i].ours));
+                        json_object_get(told, keys[i].ours));
     }
+    json_decref(told);
     return all;
 }
 

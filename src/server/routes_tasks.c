@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "models/demo.h"
+#include "server/hub_json.h"
 #include "server/studio.h"
 
 /* What kind of call made a job, in its labels. */
@@ -237,10 +238,26 @@ static int image2video(void *ud, const kn_http_request *rq, kn_reply *reply, kn_
 
 /* ---- tasks ---- */
 
+static bool is_download(const char *id)
+{
+    return strncmp(id, "dl_", 3) == 0;
+}
+
+static int reply_download(kn_studio *s, const char *id, kn_reply *reply, kn_err *err)
+{
+    json_t *d = NULL;
+    int rc = kn_downloads_get(s->downloads, id, &d, err);
+    json_t *o = rc ? NULL : kn_download_to_task(d);
+    json_decref(d);
+    return rc ? rc : kn_reply_json(reply, 200, o, err);
+}
+
 static int get_task(void *ud, const kn_http_request *rq, kn_reply *reply, kn_err *err)
 {
     kn_studio *s = ud;
     kn_job job = {0};
+    if (is_download(kn_http_param(rq, "id")))
+        return reply_download(s, kn_http_param(rq, "id"), reply, err);
     int rc = kn_queue_get(s->queue, kn_http_param(rq, "id"), &job, err);
     if (rc)
         return rc;
@@ -286,6 +303,24 @@ static int list(kn_studio *s, const kn_http_request *rq, uint32_t states, int64_
     return rc;
 }
 
+/* Downloads are few: all that fit, behind the jobs. */
+static void add_downloads(kn_studio *s, const kn_http_request *rq, int64_t limit, json_t *tasks)
+{
+    const char *type = kn_http_query(rq, "task_type"), *status = kn_http_query(rq, "status");
+    json_t *d, *all = type && strcmp(type, "download") ? NULL : kn_downloads_list(s->downloads);
+    size_t i;
+    json_array_foreach(all, i, d)
+    {
+        json_t *task = kn_download_to_task(d);
+        const char *is = json_string_value(json_object_get(task, "status"));
+        bool fits = !status || strcmp(status, "all") == 0 || (is && strcmp(is, status) == 0);
+        if (fits && (int64_t)json_array_size(tasks) < limit)
+            json_array_append(tasks, task);
+        json_decref(task);
+    }
+    json_decref(all);
+}
+
 static int get_tasks(void *ud, const kn_http_request *rq, kn_reply *reply, kn_err *err)
 {
     static const char *const known[] = {"task_type", "status", "limit", NULL};
@@ -299,7 +334,18 @@ static int get_tasks(void *ud, const kn_http_request *rq, kn_reply *reply, kn_er
         rc = states_of(kn_http_query(rq, "status"), &states, err);
     if (!rc)
         rc = list(ud, rq, states, limit, task_to_json, &tasks, err);
+    if (!rc)
+        add_downloads(ud, rq, limit, tasks);
     return rc ? rc : kn_reply_json(reply, 200, json_pack("{s:o}", "tasks", tasks), err);
+}
+
+static int cancel_download(kn_studio *s, const char *id, kn_reply *reply, kn_err *err)
+{
+    json_t *d = NULL;
+    int rc = kn_downloads_cancel(s->downloads, id, &d, err);
+    json_t *o = rc ? NULL : json_pack("{s:s, s:o}", "status", "ok", "task", kn_download_to_task(d));
+    json_decref(d);
+    return rc ? rc : kn_reply_json(reply, 200, o, err);
 }
 
 static int cancel_task(void *ud, const kn_http_request *rq, kn_reply *reply, kn_err *err)
@@ -309,6 +355,8 @@ static int cancel_task(void *ud, const kn_http_request *rq, kn_reply *reply, kn_
     const char *id = json_string_value(json_object_get(kn_http_json(rq), "task_id"));
     if (!id || json_object_size(kn_http_json(rq)) != 1)
         return kn_fail(err, KN_EINVAL, "task_id: expected the id of a task, and nothing else");
+    if (is_download(id))
+        return cancel_download(s, id, reply, err);
     int rc = kn_queue_cancel(s->queue, id, &job, err);
     if (rc)
         return rc;

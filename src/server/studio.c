@@ -49,6 +49,17 @@ static void on_progress(void *ud, const char *job_id, const json_t *progress)
     json_decref(o);
 }
 
+static void on_download(void *ud, const char *id, const json_t *download)
+{
+    kn_studio *s = ud;
+    json_t *o = json_pack("{s:s, s:O}", "type", "download", "download", download);
+    char *text = o ? json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
+    if (text)
+        kn_feed_publish(s->progress, 0, id, text);
+    free(text);
+    json_decref(o);
+}
+
 static void on_log(void *ud, const char *line)
 {
     kn_studio *s = ud;
@@ -134,8 +145,8 @@ static int open_feeds(kn_studio *s, kn_err *err)
 static void list_tables(kn_studio *s)
 {
     static const kn_route *const all[KN_STUDIO_TABLES] = {
-        kn_routes_jobs,  kn_routes_media,   kn_routes_system, kn_routes_openai,
-        kn_routes_tasks, kn_routes_runtime, kn_routes_meta,   kn_routes_page};
+        kn_routes_jobs,    kn_routes_media, kn_routes_system, kn_routes_openai, kn_routes_tasks,
+        kn_routes_runtime, kn_routes_meta,  kn_routes_hub,    kn_routes_page};
     for (int i = 0; i < KN_STUDIO_TABLES; i++)
         s->tables[i] = (kn_route_table){all[i], s};
 }
@@ -206,6 +217,13 @@ int kn_studio_open(const kn_studio_opts *opts, kn_studio **ret, kn_err *err)
     if (!rc)
         rc = kn_housekeeping_start(&s->places, s->queue, on_log, s, &s->housekeeping, err);
     if (!rc)
+        rc = kn_downloads_start(&(kn_downloads_opts){.models_dir = s->places.models,
+                                                     .queue = s->queue,
+                                                     .changed = on_download,
+                                                     .log = on_log,
+                                                     .ud = s},
+                                &s->downloads, err);
+    if (!rc)
         rc = open_http(s, err);
     if (rc)
         kn_studio_close(s);
@@ -224,6 +242,7 @@ void kn_studio_close(kn_studio *s)
     if (!s)
         return;
     kn_http_stop(s->http);
+    kn_downloads_stop(s->downloads);
     kn_housekeeping_stop(s->housekeeping);
     kn_supervisor_stop(s->supervisor);
     kn_resources_stop(s->resources);

@@ -6,6 +6,7 @@
 
 #include "engine/estimate.h"
 #include "jobs/supervisor.h"
+#include "server/downloads.h"
 #include "server/housekeeping.h"
 #include "server/http.h"
 #include "server/logs.h"
@@ -22,7 +23,7 @@ typedef struct kn_studio_opts {
     void *log_ud;
 } kn_studio_opts;
 
-enum { KN_STUDIO_TABLES = 8 };
+enum { KN_STUDIO_TABLES = 9 };
 
 typedef struct kn_studio {
     kn_studio_opts opts;
@@ -33,6 +34,7 @@ typedef struct kn_studio {
     kn_resources *resources;
     kn_logs *logs;
     kn_housekeeping *housekeeping;
+    kn_downloads *downloads;
     kn_route_table tables[KN_STUDIO_TABLES];
     kn_http *http;
     int lock_fd; /* of the data folder: one server at a time, and none while workers of the last one live */
@@ -85,6 +87,6 @@ const kn_route_table *kn_studio_tables(const kn_studio *s, int *ret_n);
 json_t *kn_openapi(const kn_route_table *tables, int n_tables);
 
 extern const kn_route kn_routes_jobs[], kn_routes_media[], kn_routes_system[], kn_routes_page[],
-    kn_routes_openai[], kn_routes_tasks[], kn_routes_runtime[], kn_routes_meta[];
+    kn_routes_openai[], kn_routes_tasks[], kn_routes_runtime[], kn_routes_meta[], kn_routes_hub[];
 
 #endif

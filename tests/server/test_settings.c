@@ -84,6 +84,9 @@ static void test_refused(void **state)
         {"{\"preferred_dtype\": null}", "preferred_dtype"},
         {"{\"models_dir\": 3}", "models_dir"},
         {"{\"nothing\": 3}", "nothing"},
+        {"{\"hf_endpoint\": \"file:///etc\"}", "hf_endpoint"},
+        {"{\"huggingface_token\": \"a b\"}", "huggingface_token"},
+        {"{\"huggingface_token\": \"a\\r\\nX: y\"}", "huggingface_token"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -96,6 +99,45 @@ static void test_refused(void **state)
     json_t *v = value("max_attempts");
     assert_int_equal(json_integer_value(v), 3);
     json_decref(v);
+}
+
+#define TOKEN "hf_AbCdEfGhIjKlMnOpQrStUv"
+
+static void is_token(const char *want)
+{
+    json_t *v = value("huggingface_token");
+    assert_string_equal(json_string_value(v), want);
+    json_decref(v);
+}
+
+static void test_secret(void **state)
+{
+    json_t *all = NULL;
+    (void)state;
+    assert_int_equal(change("{\"huggingface_token\": \"" TOKEN "\"}", NULL), 0);
+    is_token(TOKEN);
+    assert_int_equal(kn_settings_load(queue, &all, NULL), 0);
+    json_t *o = kn_settings_to_json(all);
+    char *text = json_dumps(o, 0);
+    assert_null(strstr(text, TOKEN));
+    assert_non_null(strstr(text, "\"hf_...StUv\""));
+    free(text);
+    json_decref(o);
+    json_decref(all);
+    assert_int_equal(change("{\"huggingface_token\": \"hf_...StUv\", \"max_attempts\": 2}", NULL),
+                     0); /* a form, whole */
+    is_token(TOKEN);
+    assert_int_equal(change("{\"hf_endpoint\": \"\"}", NULL), 0);
+    is_token(TOKEN);
+    assert_int_equal(change("{\"hf_endpoint\": \"https://evil.example\"}", NULL),
+                     0); /* it was not for this one */
+    is_token("");
+    assert_int_equal(change("{\"hf_endpoint\": \"https://b.example\", \"huggingface_token\": \"abc\"}", NULL),
+                     0);
+    is_token("abc");
+    assert_int_equal(change("{\"hf_endpoint\": \"https://c.example\", \"huggingface_token\": \"...\"}", NULL),
+                     0);
+    is_token("");
 }
 
 /* A value that this version would not take is not taken from the file either. */
@@ -137,6 +179,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_kept, make, clear),
         cmocka_unit_test_setup_teardown(test_refused, make, clear),
         cmocka_unit_test_setup_teardown(test_other_version, make, clear),
+        cmocka_unit_test_setup_teardown(test_secret, make, clear),
         cmocka_unit_test_setup_teardown(test_table, make, clear),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
