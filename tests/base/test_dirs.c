@@ -127,9 +127,31 @@ static void test_look(void **state)
     assert_int_equal(rmdir(dir), 0);
 }
 
+/* A tree goes, what a link in it leads to stays. */
+static void test_remove(void **state)
+{
+    char dir[] = "/tmp/kinora-dirs-XXXXXX", tree[64], deep[96], link[96], kept[64];
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    snprintf(tree, sizeof tree, "%s/tree", dir);
+    snprintf(deep, sizeof deep, "%s/a/b", tree);
+    snprintf(link, sizeof link, "%s/a/link", tree);
+    snprintf(kept, sizeof kept, "%s/kept", dir);
+    assert_int_equal(kn_dir_make(deep, NULL), 0);
+    assert_int_equal(kn_dir_make(kept, NULL), 0);
+    assert_int_equal(symlink(kept, link), 0);
+    assert_int_equal(kn_dir_remove(tree, NULL), 0);
+    assert_false(kn_path_exists(tree));
+    assert_true(kn_path_exists(kept));
+    assert_int_equal(kn_dir_remove(tree, NULL), 0); /* nothing is left of nothing */
+
+    assert_int_equal(kn_dir_remove(dir, NULL), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_state), cmocka_unit_test(test_cache),
-                                       cmocka_unit_test(test_look), cmocka_unit_test(test_make)};
+                                       cmocka_unit_test(test_look), cmocka_unit_test(test_make),
+                                       cmocka_unit_test(test_remove)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
