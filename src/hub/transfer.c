@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "hub/transfer.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +47,13 @@ static size_t on_body(char *data, size_t size, size_t n, void *ud)
         return CURL_WRITEFUNC_ERROR;
     }
     return size * n;
+}
+
+/* Workers that are started meanwhile must not keep the connection. */
+static int on_socket(void *ud, curl_socket_t fd, curlsocktype purpose)
+{
+    (void)ud, (void)purpose;
+    return fcntl(fd, F_SETFD, FD_CLOEXEC) ? CURL_SOCKOPT_ERROR : CURL_SOCKOPT_OK;
 }
 
 /* ---- a request ---- */
@@ -94,6 +102,7 @@ static bool set_up(kn_transfer *t)
     return !curl_easy_setopt(e, CURLOPT_URL, t->at ? t->at : t->url) &&
            !curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https") &&
            !curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L) &&
+           !curl_easy_setopt(e, CURLOPT_SOCKOPTFUNCTION, on_socket) &&
            !curl_easy_setopt(e, CURLOPT_SUPPRESS_CONNECT_HEADERS,
                              1L) && /* a proxy's answer is not the server's */
            !curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L) &&

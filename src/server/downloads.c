@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/limits.h"
 #include "base/mem.h"
 #include "jobs/job_id.h"
+#include "server/download_list.h"
 #include "server/settings.h"
 
 /* The name of the value in the database. */
@@ -38,8 +38,6 @@ kn_hub_config kn_hub_config_of(const json_t *settings)
                                                     : kn_hub_env_token()};
 }
 
-/* ---- a download as an object ---- */
-
 static void set(json_t *o, const char *key, json_t *take)
 {
     json_object_set_new(o, key, take ? take : json_null());
@@ -55,37 +53,6 @@ static const char *text_of(const json_t *o, const char *key)
     return json_string_value(json_object_get(o, key));
 }
 
-static bool is_in(const json_t *o, const char *state)
-{
-    const char *is = text_of(o, "state");
-    return is && strcmp(is, state) == 0;
-}
-
-static bool is_active(const json_t *o)
-{
-    return is_in(o, "queued") || is_in(o, "running");
-}
-
-static void put_in_line(json_t *o)
-{
-    static const char *const cleared[] = {"phase", "bytes_per_s", "eta_s",      "note",
-                                          "error", "started_at",  "finished_at"};
-    set(o, "state", json_string("queued"));
-    for (size_t i = 0; i < sizeof cleared / sizeof *cleared; i++)
-        set(o, cleared[i], NULL);
-}
-
-static json_t *make(const char *id, const kn_download_spec *s)
-{
-    json_t *o =
-        json_pack("{s:s, s:s, s:s?, s:s?, s:s?, s:i, s:n, s:i, s:n, s:n, s:n, s:f}", "id", id, "model",
-                  s->model, "revision", s->revision, "file", s->file, "variant", s->variant, "done_bytes", 0,
-                  "total_bytes", "done_files", 0, "total_files", "path", "commit", "created_at", now_s());
-    if (o)
-        put_in_line(o);
-    return o;
-}
-
 /* ---- the list; with the lock ---- */
 
 static int save(kn_downloads *d, kn_err *err)
@@ -93,84 +60,21 @@ static int save(kn_downloads *d, kn_err *err)
     return kn_queue_value_put(d->opts.queue, STORED_AS, d->list, err);
 }
 
-static json_t *find(kn_downloads *d, const char *id)
-{
-    size_t i;
-    json_t *o;
-    json_array_foreach(d->list, i, o)
-    {
-        if (strcmp(text_of(o, "id"), id) == 0)
-            return o;
-    }
-    return NULL;
-}
-
-static json_t *next_in_line(kn_downloads *d)
-{
-    size_t i;
-    json_t *o;
-    json_array_foreach(d->list, i, o)
-    {
-        if (is_in(o, "queued"))
-            return o;
-    }
-    return NULL;
-}
-
-static bool is_good(const json_t *o)
-{
-    return text_of(o, "id") && strncmp(text_of(o, "id"), "dl_", 3) == 0 && text_of(o, "state") &&
-           kn_hub_check_id(text_of(o, "model"), NULL) == 0;
-}
-
 static int load(kn_downloads *d, kn_err *err)
 {
-    size_t i;
-    json_t *o, *stored = NULL;
+    json_t *stored = NULL;
     int rc = kn_queue_value_get(d->opts.queue, STORED_AS, &stored, err);
     if (rc && rc != KN_ENOTFOUND)
         return rc;
-    d->list = json_array();
-    json_array_foreach(stored, i, o)
-    {
-        if (!is_good(o))
-            continue;
-        if (is_active(o))
-            put_in_line(o);
-        json_array_append(d->list, o);
-    }
+    d->list = kn_download_list_read(stored);
     json_decref(stored);
     return d->list ? 0 : kn_fail(err, KN_ENOMEM, "no memory for downloads");
 }
 
-/* Room for one more: the oldest that has ended goes. */
-static int make_room(kn_downloads *d, kn_err *err)
-{
-    size_t i;
-    json_t *o;
-    if (json_array_size(d->list) < KN_LIMIT_DOWNLOADS)
-        return 0;
-    json_array_foreach(d->list, i, o)
-    {
-        if (!is_active(o)) {
-            json_array_remove(d->list, i);
-            return 0;
-        }
-    }
-    return kn_fail(err, KN_EBUSY, "%d downloads wait, which is the most; cancel one or wait",
-                   KN_LIMIT_DOWNLOADS);
-}
-
 static int check_twin(kn_downloads *d, const char *model, kn_err *err)
 {
-    size_t i;
-    json_t *o;
-    json_array_foreach(d->list, i, o)
-    {
-        if (is_active(o) && strcmp(text_of(o, "model"), model) == 0)
-            return kn_fail(err, KN_EBUSY, "%s is being fetched already: %s", model, text_of(o, "id"));
-    }
-    return 0;
+    const json_t *o = kn_download_active(d->list, model);
+    return o ? kn_fail(err, KN_EBUSY, "%s is being fetched already: %s", model, text_of(o, "id")) : 0;
 }
 
 /* ---- telling ---- */
@@ -248,7 +152,7 @@ static int fetch(kn_downloads *d, const json_t *spec, kn_hub_pulled *ret, kn_err
 static void settle(kn_downloads *d, json_t *o, int rc, const kn_hub_pulled *got, const kn_err *why)
 {
     if (rc == KN_ECANCELLED && !d->is_wished) { /* the server ends */
-        put_in_line(o);
+        kn_download_put_in_line(o);
         return;
     }
     set(o, "state", json_string(!rc ? "completed" : rc == KN_ECANCELLED ? "cancelled" : "failed"));
@@ -304,7 +208,7 @@ static void *work(void *ud)
     kn_downloads *d = ud;
     pthread_mutex_lock(&d->lock);
     while (!d->stop) {
-        json_t *o = next_in_line(d);
+        json_t *o = kn_download_next(d->list);
         if (o)
             run(d, o);
         else
@@ -359,13 +263,13 @@ static int add_locked(kn_downloads *d, const kn_download_spec *spec, json_t **re
     char job_id[KN_JOB_ID_BYTES], id[KN_JOB_ID_BYTES];
     int rc = check_twin(d, spec->model, err);
     if (!rc)
-        rc = make_room(d, err);
+        rc = kn_download_list_make_room(d->list, err);
     if (!rc)
         rc = kn_job_ids_next(&d->ids, kn_clock_unix_ms(), job_id, err);
     if (rc)
         return rc;
     snprintf(id, sizeof id, "dl_%s", strchr(job_id, '_') + 1);
-    json_t *o = make(id, spec);
+    json_t *o = kn_download_make(id, spec);
     if (!o || json_array_append_new(d->list, o))
         return kn_fail(err, KN_EINVAL, "the names are no UTF-8");
     if ((rc = save(d, err))) {
@@ -393,7 +297,7 @@ int kn_downloads_add(kn_downloads *d, const kn_download_spec *spec, json_t **ret
 int kn_downloads_get(kn_downloads *d, const char *id, json_t **ret, kn_err *err)
 {
     pthread_mutex_lock(&d->lock);
-    json_t *o = find(d, id), *copy = o ? json_deep_copy(o) : NULL;
+    json_t *o = kn_download_find(d->list, id), *copy = o ? json_deep_copy(o) : NULL;
     pthread_mutex_unlock(&d->lock);
     if (!copy)
         return kn_fail(err, o ? KN_ENOMEM : KN_ENOTFOUND, "there is no download \"%.64s\"", id);
@@ -417,7 +321,7 @@ typedef int (*change_fn)(kn_downloads *d, json_t *o, kn_err *err);
 static int change(kn_downloads *d, const char *id, change_fn fn, json_t **ret, kn_err *err)
 {
     pthread_mutex_lock(&d->lock);
-    json_t *o = json_incref(find(d, id)), *copy = NULL;
+    json_t *o = json_incref(kn_download_find(d->list, id)), *copy = NULL;
     int rc = o ? fn(d, o, err) : kn_fail(err, KN_ENOTFOUND, "there is no download \"%.64s\"", id);
     if (!rc)
         rc = save(d, err);
@@ -441,7 +345,7 @@ static int cancel_one(kn_downloads *d, json_t *o, kn_err *err)
     if (o == d->running) {
         d->is_wished = true;
         atomic_store(&d->cancel, true);
-    } else if (is_in(o, "queued")) {
+    } else if (kn_download_is(o, "queued")) {
         set(o, "state", json_string("cancelled"));
         set(o, "finished_at", json_real(now_s()));
     }
@@ -455,13 +359,13 @@ int kn_downloads_cancel(kn_downloads *d, const char *id, json_t **ret, kn_err *e
 
 static int retry_one(kn_downloads *d, json_t *o, kn_err *err)
 {
-    if (is_active(o) || is_in(o, "completed"))
+    if (kn_download_is_active(o) || kn_download_is(o, "completed"))
         return kn_fail(err, KN_EBUSY, "%s is %s; only a failed or cancelled download is tried again",
                        text_of(o, "id"), text_of(o, "state"));
     int rc = check_twin(d, text_of(o, "model"), err);
     if (rc)
         return rc;
-    put_in_line(o);
+    kn_download_put_in_line(o);
     pthread_cond_signal(&d->changed);
     return 0;
 }
@@ -475,9 +379,9 @@ static int forget_one(kn_downloads *d, json_t *o, kn_err *err)
 {
     size_t i;
     json_t *other;
-    if (is_active(o))
+    if (kn_download_is_active(o))
         return kn_fail(err, KN_EBUSY, "%s is %s; cancel it first", text_of(o, "id"), text_of(o, "state"));
-    int rc = is_in(o, "completed") || check_twin(d, text_of(o, "model"), NULL)
+    int rc = kn_download_is(o, "completed") || check_twin(d, text_of(o, "model"), NULL)
                  ? 0
                  : kn_hub_forget(d->opts.models_dir, text_of(o, "model"), err);
     json_array_foreach(d->list, i, other)
