@@ -4,7 +4,6 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -70,25 +69,44 @@ out:
     return rc;
 }
 
+static kn_file_id id_of(const struct stat *st)
+{
+    return (kn_file_id){.size = st->st_size,
+                        .mtime_ns = (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec,
+                        .ctime_ns = (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec,
+                        .inode = st->st_ino};
+}
+
+static int map_file(kn_map *m, int fd, const struct stat *st, const char *path, kn_err *err)
+{
+    kn_map map = {.size = (size_t)st->st_size, .id = id_of(st)};
+    if (map.size) {
+        void *p = mmap(NULL, map.size, PROT_READ, MAP_SHARED, fd, 0);
+        if (p == MAP_FAILED)
+            return kn_fail(err, KN_EIO, "cannot map %s: %s", path, strerror(errno));
+        map.data = p;
+    }
+    *m = map;
+    return 0;
+}
+
 int kn_map_open(kn_map *m, const char *path, kn_err *err)
 {
     struct stat st;
     int fd = open_regular(path, &st, err);
     if (fd < 0)
         return fd;
-    kn_map map = {.size = (size_t)st.st_size};
-    if (map.size) {
-        void *p = mmap(NULL, map.size, PROT_READ, MAP_SHARED, fd, 0);
-        if (p == MAP_FAILED) {
-            int rc = kn_fail(err, KN_EIO, "cannot map %s: %s", path, strerror(errno));
-            close(fd);
-            return rc;
-        }
-        map.data = p;
-    }
+    int rc = map_file(m, fd, &st, path, err);
     close(fd);
-    *m = map;
-    return 0;
+    return rc;
+}
+
+int kn_map_open_fd(kn_map *m, int fd, const char *path, kn_err *err)
+{
+    struct stat st;
+    if (fstat(fd, &st) || !S_ISREG(st.st_mode))
+        return kn_fail(err, KN_EINVAL, "%s is not a regular file", path);
+    return map_file(m, fd, &st, path, err);
 }
 
 void kn_map_close(kn_map *m)

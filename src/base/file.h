@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "base/err.h"
@@ -12,13 +13,23 @@
  * KN_ENOTFOUND, KN_EIO, KN_ELIMIT (larger than max_bytes), KN_ENOMEM. */
 int kn_file_read(const char *path, size_t max_bytes, char **ret_data, size_t *ret_size, kn_err *err);
 
+/* Which file was mapped, and in which state: whatever writes to a file, or puts another one at its name, changes one of
+ * these. A program can set mtime back, but not ctime. */
+typedef struct kn_file_id {
+    int64_t size, mtime_ns, ctime_ns;
+    uint64_t inode;
+} kn_file_id;
+
 /* A read-only map.  An empty file maps to size 0 and data NULL. */
 typedef struct kn_map {
     const unsigned char *data;
     size_t size;
+    kn_file_id id;
 } kn_map;
 
 int kn_map_open(kn_map *m, const char *path, kn_err *err);
+/* Of an open file, whatever is at its name by now. `path` is for messages. */
+int kn_map_open_fd(kn_map *m, int fd, const char *path, kn_err *err);
 void kn_map_close(kn_map *m);
 /* Tells the kernel that the bytes [p, p + size) of a map are not needed again soon (their RSS is given back). */
 void kn_map_release(const void *p, size_t size);

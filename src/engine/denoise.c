@@ -54,6 +54,7 @@ static void count_again(kn_stats *now, const kn_stats *before, int times)
         now->bytes[k] += (now->bytes[k] - before->bytes[k]) * times;
     }
     now->loaded_bytes += (now->loaded_bytes - before->loaded_bytes) * times;
+    now->recalled_bytes += (now->recalled_bytes - before->recalled_bytes) * times;
     now->n_ops += (now->n_ops - before->n_ops) * times;
 }
 

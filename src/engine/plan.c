@@ -29,7 +29,8 @@ kn_dtype kn_activation_dtype(kn_dtype dtype)
 
 double kn_rates_seconds(const kn_rates *rates, const kn_stats *stats)
 {
-    double s = stats->bytes[KN_WORK_MEMORY] / rates->bytes + stats->loaded_bytes / rates->loading;
+    double made = stats->loaded_bytes - stats->recalled_bytes;
+    double s = stats->bytes[KN_WORK_MEMORY] / rates->bytes + made / rates->loading;
     for (int i = 0; i < KN_WORK_MEMORY; i++)
         s += stats->flops[i] / rates->flops[i];
     double reading = rates->disk > 0 ? stats->loaded_bytes / rates->disk : 0; /* beside the rest */

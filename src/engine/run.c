@@ -87,6 +87,8 @@ void kn_phase_begin(kn_run *r, kn_phase phase, const char *detail, int64_t total
     r->units_done = 0;
     r->units_total = total;
     r->stats_before = r->ctx->stats;
+    r->made_before = r->ctx->dev->n_weights_made;
+    r->recalled_before = r->ctx->dev->n_weights_recalled;
     kn_device_reset_peak(r->ctx->dev);
     emit(r,
          &(kn_event){.kind = KN_EVENT_PHASE, .phase = phase, .text = s->detail, .total = total, .eta_s = -1});
@@ -157,6 +159,9 @@ static void add_span(kn_span *sum, const kn_span *s)
         sum->stats.bytes[i] += s->stats.bytes[i];
     }
     sum->stats.loaded_bytes += s->stats.loaded_bytes;
+    sum->stats.recalled_bytes += s->stats.recalled_bytes;
+    sum->weights_made += s->weights_made;
+    sum->weights_recalled += s->weights_recalled;
     sum->stats.n_ops += s->stats.n_ops;
     sum->weights_bytes = s->weights_bytes > sum->weights_bytes ? s->weights_bytes : sum->weights_bytes;
     sum->peak_bytes = s->peak_bytes > sum->peak_bytes ? s->peak_bytes : sum->peak_bytes;
@@ -185,6 +190,9 @@ void kn_phase_end(kn_run *r)
         s->stats.bytes[i] = (r->ctx->stats.bytes[i] - r->stats_before.bytes[i]) * times;
     }
     s->stats.loaded_bytes = (r->ctx->stats.loaded_bytes - r->stats_before.loaded_bytes) * times;
+    s->stats.recalled_bytes = (r->ctx->stats.recalled_bytes - r->stats_before.recalled_bytes) * times;
+    s->weights_made = r->ctx->dev->n_weights_made - r->made_before;
+    s->weights_recalled = r->ctx->dev->n_weights_recalled - r->recalled_before;
     s->stats.n_ops = (r->ctx->stats.n_ops - r->stats_before.n_ops) * times;
     s->weights_bytes = r->ctx->dev->mem_weights_bytes;
     s->peak_bytes = r->ctx->dev->mem_peak_bytes;

@@ -48,6 +48,7 @@ typedef struct kn_span {
     kn_stats stats;
     size_t weights_bytes; /* held at the end of the phase */
     size_t peak_bytes;    /* most device memory during it */
+    int64_t weights_made, weights_recalled; /* converted and packed; mapped from a packed file instead */
 } kn_span;
 
 enum { KN_MAX_SPANS = 24, KN_UNIT_TIMES = 64 };
@@ -111,6 +112,7 @@ typedef struct kn_run {
     bool is_uneven; /* units take very different times: their mean says more than their median */
     int64_t units_done, units_total;
     kn_stats stats_before;
+    int64_t made_before, recalled_before;
 } kn_run;
 
 /* With the request's own policy: all blocks resident and pictures whole where it says nothing. */

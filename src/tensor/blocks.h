@@ -1,7 +1,7 @@
 /* The equal parts of a component: the blocks of a transformer, of which some stay on the device and the others are loaded
  * each time they are used.
  *
- * A block that does not stay is loaded, used and freed, while the next one is read from the disk
+ * A block that does not stay is loaded (or mapped, if the loader has a packed file), used and freed, while the next one is read from the disk
  * (tensor/read_ahead.h).  Blocks are used in ascending order, over and over, so what comes next is always known.  The
  * device holds the weights of the blocks that stay and of one more; loading makes the same bits each time. */
 #ifndef KN_TENSOR_BLOCKS_H

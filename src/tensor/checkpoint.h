@@ -49,6 +49,12 @@ const char *kn_checkpoint_meta(const kn_checkpoint *ck, const char *key);
 uint64_t kn_checkpoint_bytes(const kn_checkpoint *ck);
 const char *kn_checkpoint_path(const kn_checkpoint *ck); /* as opened */
 
+/* Hashes of the files: where they lie on the disk (not by what name), and also what is in them, by size, times of change, and
+ * every tensor's name, type, shape and place.  Contents are not read: nothing changes them without changing a time.
+ * 0 if there are no files. */
+uint64_t kn_checkpoint_place(const kn_checkpoint *ck);
+uint64_t kn_checkpoint_identity(const kn_checkpoint *ck);
+
 /* Renames every entry through `fn`, which writes the new name into out and returns 0 (rename), 1 (keep) or
  * 2 (drop: not ours, never reported as extra). Two entries of one name are KN_EFORMAT. */
 typedef int (*kn_rename_fn)(void *ud, const char *name, char *out, size_t size);

@@ -76,6 +76,14 @@ typedef struct kn_device_ops {
     int (*weight_new)(kn_device *dev, const kn_weight_spec *spec, const kn_weight_src *src, kn_weight *w,
                       kn_err *err); /* fills w->priv */
     void (*weight_free)(kn_device *dev, kn_weight *w);
+    /* Packed weights that outlive the process (tensor/packed.h); NULL: this device has none.  weight_format: a hash of how
+     * a weight of this spec is laid out; what was saved is read only where it is the same.  weight_save: the bytes that make
+     * the weight again, weight_bytes of them, before its first use; all pieces but the last are multiples of KN_SAVE_PIECE.
+     * weight_map: fills w->priv from these bytes, which stay where they are until w is freed. */
+    uint64_t (*weight_format)(kn_device *dev, const kn_weight_spec *spec);
+    int (*weight_save)(kn_device *dev, const kn_weight *w, kn_put_fn put, void *ud);
+    int (*weight_map)(kn_device *dev, const kn_weight_spec *spec, const void *data, size_t bytes,
+                      kn_weight *w, kn_err *err);
     /* Host memory that weight_new needs for the time of the call, when its data has this type; NULL: none. */
     size_t (*weight_packing)(kn_device *dev, const kn_weight_spec *spec, kn_dtype source);
 
@@ -111,12 +119,15 @@ struct kn_device {
     char description[160]; /* "AMD EPYC, 2 cores, AVX-512 BF16 VNNI" */
     bool is_meta;
     bool has_bf16, has_int8; /* computed natively, i.e. worth choosing */
+    char packing[96];        /* what else decides how weights are packed: instruction set, library */
     size_t mem_total_bytes;
     size_t mem_available_bytes; /* of it, free when the device was opened */
     size_t mem_weights_bytes;   /* live weights now */
     size_t mem_pool_bytes;      /* sum of the pools' extents now */
     size_t mem_host_bytes;      /* large host buffers now, where the device computes in host memory */
     size_t mem_peak_bytes;      /* most of their sum since the last kn_device_reset_peak */
+    int64_t n_weights_made;     /* converted and packed since the device was opened; 0 on `meta` */
+    int64_t n_weights_recalled; /* of a packed file instead */
     void *priv;
 };
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "tensor/checkpoint_priv.h"
 #include "tensor/checkpoint_random.h"
 #include "tensor/loader_set.h"
@@ -136,25 +137,91 @@ static int64_t making_bytes(const kn_loader *l, const weight_parts *p)
     return (int64_t)bytes;
 }
 
-static const kn_weight *load_weight(kn_loader *l, const char *const *names, weight_parts *p)
+/* ---- from and to a packed file ---- */
+
+static kn_packed_item item_of(kn_loader *l, const char *const *names, const weight_parts *p, char *what, size_t size)
 {
-    if (!find_parts(l, names, p))
+    uint64_t others = KN_FNV1A_BEGIN;
+    const int64_t *d = p->spec.dims;
+    for (int i = 1; i < p->n; i++)
+        others = kn_fnv1a(others, names[i], strlen(names[i]) + 1);
+    snprintf(what, size, "%s %lldx%lldx%lldx%lldx%lld %s%s%s, %d tensors %016llx",
+             p->spec.kind == KN_WEIGHT_CONV ? "conv" : "linear", (long long)d[0], (long long)d[1], (long long)d[2],
+             (long long)d[3], (long long)d[4], kn_dtype_name(p->spec.dtype), p->spec.bias ? " bias" : "",
+             p->spec.upsample2 ? " doubled" : "", p->n, (unsigned long long)others);
+    kn_packed_item item = {.name = p->weight[0].name, .what = what};
+    if (l->packed && !l->set->dev->is_meta)
+        item.format = kn_weight_format(l->set->dev, &p->spec);
+    return item;
+}
+
+static void note_parts(kn_loader *l, const weight_parts *p, const kn_packed_item *item)
+{
+    size_t bytes = 0;
+    const void *data = kn_packed_find(l->packed, item->name, item->what, &bytes);
+    if (data)
+        kn_loader_note(l, data, bytes);
+    for (int i = 0; i < p->n && !data; i++) {
+        kn_source_note(l, &p->weight[i]);
+        kn_source_note(l, &p->bias[i]);
+    }
+}
+
+static const kn_weight *recall(kn_loader *l, const weight_parts *p, kn_packed_item *item)
+{
+    kn_device *dev = l->set->dev;
+    if (dev->is_meta || !item->format || !kn_packed_is_ready(l->packed))
         return NULL;
+    item->bytes = dev->ops->weight_bytes(dev, &p->spec);
+    const void *data = kn_packed_get(l->packed, item);
+    return data ? kn_weight_set_map(l->set, &p->spec, data, item->bytes) : NULL;
+}
+
+static void record(kn_loader *l, const kn_weight *w, kn_packed_item *item)
+{
+    if (!item->format || !kn_packed_is_recording(l->packed))
+        return;
+    item->bytes = w->bytes;
+    kn_packed_begin(l->packed, item);
+    (void)kn_weight_save(l->set->dev, w, kn_packed_put, l->packed);
+    kn_packed_end(l->packed);
+}
+
+static const kn_weight *make_weight(kn_loader *l, const weight_parts *p)
+{
     kn_weight_src src = {0};
     const kn_weight *w = NULL;
     void *data = NULL;
     float *bias = NULL;
-    int64_t making = making_bytes(l, p);
-    kn_device_account_host(l->set->dev, making);
-    if (!l->set->dev->is_meta)
+    bool is_meta = l->set->dev->is_meta;
+    if (!is_meta)
         make_src(l, p, &src, &data, &bias);
     if (!l->err.code && kn_weight_set_add(l->set, &p->spec, &src, &w, &l->err))
         kn_err_prefix(&l->err, "%.200s", p->weight[0].name);
     free(data);
     free(bias);
-    for (int i = 0; i < p->n && !l->set->dev->is_meta; i++) {
+    for (int i = 0; i < p->n && !is_meta; i++) {
         kn_source_release(l, &p->weight[i]);
         kn_source_release(l, &p->bias[i]);
+    }
+    return w;
+}
+
+/* What making takes counts also where nothing has to be made: a plan is then the same, whatever lies on the disk. */
+static const kn_weight *load_weight(kn_loader *l, const char *const *names, weight_parts *p)
+{
+    char what[160];
+    if (!find_parts(l, names, p))
+        return NULL;
+    kn_packed_item item = item_of(l, names, p, what, sizeof what);
+    int64_t making = making_bytes(l, p);
+    kn_device_account_host(l->set->dev, making);
+    note_parts(l, p, &item);
+    const kn_weight *w = recall(l, p, &item);
+    if (!w) {
+        w = make_weight(l, p);
+        if (w)
+            record(l, w, &item);
     }
     kn_device_account_host(l->set->dev, -making);
     return w;
@@ -204,14 +271,43 @@ const kn_weight *kn_load_conv(kn_loader *l, const char *name, int64_t n_in, int6
 
 /* ---- vectors, tables ---- */
 
-static void upload_vector(kn_loader *l, const kn_source *s, kn_tensor t)
+static kn_packed_item vector_item(const kn_source *s, kn_tensor t, char *what, size_t size)
+{
+    snprintf(what, size, "vector of %lld", (long long)kn_numel(t));
+    return (kn_packed_item){.name = s->name, .what = what, .bytes = kn_bytes(t)};
+}
+
+static void make_vector(kn_loader *l, const kn_source *s, kn_tensor t, const kn_packed_item *item)
 {
     int64_t n = kn_numel(t);
     float *host = alloc_host(l, s->name, n, sizeof *host);
-    if (host && !kn_source_decode(l, s, n, 1, kn_random_kind_of(s->name, 0), host))
-        l->set->dev->ops->upload(l->set->dev, t.data, host, (size_t)n * sizeof *host);
+    if (host && !kn_source_decode(l, s, n, 1, kn_random_kind_of(s->name, 0), host)) {
+        l->set->dev->ops->upload(l->set->dev, t.data, host, item->bytes);
+        kn_packed_begin(l->packed, item);
+        (void)kn_packed_put(l->packed, host, item->bytes);
+        kn_packed_end(l->packed);
+    }
     free(host);
     kn_source_release(l, s);
+}
+
+static void fill_vector(kn_loader *l, const kn_source *s, kn_tensor t)
+{
+    char what[48];
+    kn_packed_item item = vector_item(s, t, what, sizeof what);
+    size_t bytes = 0;
+    const void *data = kn_packed_find(l->packed, item.name, item.what, &bytes);
+    if (data)
+        kn_loader_note(l, data, bytes);
+    else
+        kn_source_note(l, s);
+    if (l->set->dev->is_meta)
+        return;
+    data = kn_packed_get(l->packed, &item);
+    if (data)
+        l->set->dev->ops->upload(l->set->dev, t.data, data, item.bytes);
+    else
+        make_vector(l, s, t, &item);
 }
 
 kn_tensor kn_load_vector(kn_loader *l, const char *name, int n_dims, const int64_t *dims, unsigned flags)
@@ -225,8 +321,7 @@ kn_tensor kn_load_vector(kn_loader *l, const char *name, int n_dims, const int64
         !kn_source_expect(l, &s, n_dims, dims, false) ||
         kn_weight_set_alloc(l->set, kn_bytes(t), &t.data, &l->err))
         return (kn_tensor){0};
-    if (!l->set->dev->is_meta)
-        upload_vector(l, &s, t);
+    fill_vector(l, &s, t);
     return l->err.code ? (kn_tensor){0} : t;
 }
 

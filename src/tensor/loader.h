@@ -1,4 +1,5 @@
-/* From checkpoint to device: the one place where weights are checked, converted, merged with LoRAs and packed.
+/* From checkpoint to device: the one place where weights are checked, converted, merged with LoRAs and packed, or found
+ * packed already (tensor/packed.h).
  *
  * A model's load function is a list of kn_load_* lines; the loader keeps the first error (a missing, misshapen or
  * extra tensor, no memory) and does nothing after it, and it owns what it loaded in a kn_weight_set. On `meta` only
@@ -8,6 +9,7 @@
 
 #include "tensor/checkpoint.h"
 #include "tensor/lora.h"
+#include "tensor/packed.h"
 #include "tensor/read_ahead.h"
 #include "tensor/weight.h"
 
@@ -26,12 +28,14 @@ void kn_weight_set_done(kn_weight_set *s);
 typedef struct kn_touched {
     kn_read_range *ranges; /* heap */
     int n, max;
+    bool is_noted; /* nobody need ask again */
 } kn_touched;
 
 typedef struct kn_loader {
     kn_weight_set *set;      /* borrowed: receives what is loaded */
     kn_checkpoint *ck;       /* borrowed */
     const kn_lora_set *lora; /* borrowed, may be NULL */
+    kn_packed *packed; /* borrowed, may be NULL: recorded into, or loaded from without touching ck's data */
     kn_dtype dtype;          /* of linear weights: KN_F32, KN_BF16, KN_I8 */
     char prefix[256];        /* joined before every name: "blocks.3." ; see kn_loader_prefix */
     const atomic_bool *cancel;

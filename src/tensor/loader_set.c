@@ -28,6 +28,14 @@ void kn_weight_set_done(kn_weight_set *s)
     s->bytes = 0;
 }
 
+static const kn_weight *keep(kn_weight_set *s, struct kn_weight_node *node)
+{
+    node->next = s->weights;
+    s->weights = node;
+    s->bytes += node->w->bytes;
+    return node->w;
+}
+
 int kn_weight_set_add(kn_weight_set *s, const kn_weight_spec *spec, const kn_weight_src *src,
                       const kn_weight **ret, kn_err *err)
 {
@@ -35,15 +43,20 @@ int kn_weight_set_add(kn_weight_set *s, const kn_weight_spec *spec, const kn_wei
     if (!node)
         return kn_fail(err, KN_ENOMEM, "no memory for a weight");
     int rc = kn_weight_new(s->dev, spec, src, &node->w, err);
-    if (rc) {
+    if (rc)
         free(node);
-        return rc;
-    }
-    node->next = s->weights;
-    s->weights = node;
-    s->bytes += node->w->bytes;
-    *ret = node->w;
-    return 0;
+    else
+        *ret = keep(s, node);
+    return rc;
+}
+
+const kn_weight *kn_weight_set_map(kn_weight_set *s, const kn_weight_spec *spec, const void *data, size_t bytes)
+{
+    struct kn_weight_node *node = kn_calloc(1, sizeof *node);
+    if (node && !kn_weight_map(s->dev, spec, data, bytes, &node->w, NULL))
+        return keep(s, node);
+    free(node);
+    return NULL;
 }
 
 static int add_chunk(kn_weight_set *s, size_t bytes, kn_err *err)

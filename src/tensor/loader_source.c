@@ -60,10 +60,10 @@ bool kn_source_find(kn_loader *l, const char *name, const char *suffix, bool opt
     return ret->is_there;
 }
 
-static void note_touched(kn_loader *l, const kn_entry *e)
+void kn_loader_note(kn_loader *l, const void *data, size_t bytes)
 {
     kn_touched *t = l->touched;
-    if (!t || !l->ck->maps || !e->data)
+    if (!t)
         return;
     if (t->n == t->max) {
         int max = t->max ? 2 * t->max : 32;
@@ -75,7 +75,13 @@ static void note_touched(kn_loader *l, const kn_entry *e)
         t->ranges = ranges;
         t->max = max;
     }
-    t->ranges[t->n++] = (kn_read_range){e->data, e->bytes};
+    t->ranges[t->n++] = (kn_read_range){data, bytes};
+}
+
+void kn_source_note(kn_loader *l, const kn_source *s)
+{
+    if (l->ck->maps && s->entry && s->entry->data)
+        kn_loader_note(l, s->entry->data, s->entry->bytes);
 }
 
 /* ---- shapes ---- */
@@ -112,8 +118,7 @@ bool kn_source_expect(kn_loader *l, kn_source *s, int n_dims, const int64_t *dim
         return false;
     }
     e->used = true;
-    note_touched(l, e);
-    return !l->err.code;
+    return true;
 }
 
 /* ---- values ---- */

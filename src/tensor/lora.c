@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "tensor/lora_priv.h"
 #include "tensor/lora_read.h"
 
@@ -25,6 +26,21 @@ void kn_lora_set_free(kn_lora_set *s)
         kn_checkpoint_close(s->files[i]);
     kn_arena_done(&s->arena);
     free(s);
+}
+
+uint64_t kn_lora_set_identity(const kn_lora_set *s)
+{
+    uint64_t h = KN_FNV1A_BEGIN;
+    for (int i = 0; i < s->n_files; i++) {
+        uint64_t file = kn_checkpoint_identity(s->files[i]);
+        h = kn_fnv1a(h, &file, sizeof file);
+    }
+    for (int i = 0; i < KN_LORA_BUCKETS; i++)
+        for (const kn_delta *d = s->buckets[i]; d; d = d->next) {
+            h = kn_fnv1a(h, d->tensor, strlen(d->tensor) + 1);
+            h = kn_fnv1a(h, &d->scale, sizeof d->scale);
+        }
+    return h;
 }
 
 int kn_lora_set_count(const kn_lora_set *s)

@@ -27,6 +27,8 @@ void kn_lora_set_free(kn_lora_set *s);
  * kept. A failed addition leaves the set as it was. */
 int kn_lora_set_add(kn_lora_set *s, const char *path, float strength, kn_checkpoint *target,
                     const kn_name_map *map, kn_err *err);
+/* A hash of the files and of what of them is added with which strength. */
+uint64_t kn_lora_set_identity(const kn_lora_set *s);
 int kn_lora_set_count(const kn_lora_set *s);
 /* True if a file of the set changes the tensor (e.g. "blocks.0.attn1.to_q.weight"). */
 bool kn_lora_set_touches(const kn_lora_set *s, const char *tensor);

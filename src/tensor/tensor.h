@@ -50,6 +50,7 @@ typedef struct kn_stats {
     double flops[KN_WORK_COUNT];
     double bytes[KN_WORK_COUNT]; /* activations read + written */
     double loaded_bytes;         /* of weights that came onto the device for a single use (tensor/blocks.h) */
+    double recalled_bytes;       /* of these, mapped from a packed file: nothing had to be made */
     int64_t n_ops;
 } kn_stats;
 

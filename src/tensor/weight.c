@@ -42,6 +42,28 @@ static int check_src(const kn_weight_spec *spec, const kn_weight_src *src, kn_er
     return 0;
 }
 
+static int begin(kn_device *dev, const kn_weight_spec *spec, kn_weight **ret, kn_err *err)
+{
+    kn_weight *w = kn_calloc(1, sizeof *w);
+    if (!w)
+        return kn_fail(err, KN_ENOMEM, "no memory for a weight");
+    w->spec = *spec;
+    w->bytes = dev->ops->weight_bytes(dev, spec);
+    *ret = w;
+    return 0;
+}
+
+static int finish(kn_device *dev, kn_weight *w, int rc, kn_weight **ret)
+{
+    if (rc) {
+        free(w);
+        return rc;
+    }
+    kn_device_account(dev, (int64_t)w->bytes, 0);
+    *ret = w;
+    return 0;
+}
+
 int kn_weight_new(kn_device *dev, const kn_weight_spec *spec, const kn_weight_src *src, kn_weight **ret,
                   kn_err *err)
 {
@@ -52,20 +74,15 @@ int kn_weight_new(kn_device *dev, const kn_weight_spec *spec, const kn_weight_sr
         return rc;
     if (!dev->ops->weight_bytes || (!dev->is_meta && !dev->ops->weight_new))
         return kn_fail(err, KN_EUNSUPPORTED, "weights are not supported by device %s", dev->name);
-    kn_weight *w = kn_calloc(1, sizeof *w);
-    if (!w)
-        return kn_fail(err, KN_ENOMEM, "no memory for a weight");
-    w->spec = *spec;
-    w->bytes = dev->ops->weight_bytes(dev, spec);
-    if (!dev->is_meta)
-        rc = dev->ops->weight_new(dev, spec, src, w, err);
-    if (rc) {
-        free(w);
+    kn_weight *w = NULL;
+    rc = begin(dev, spec, &w, err);
+    if (rc)
         return rc;
+    if (!dev->is_meta) {
+        rc = dev->ops->weight_new(dev, spec, src, w, err);
+        dev->n_weights_made++;
     }
-    kn_device_account(dev, (int64_t)w->bytes, 0);
-    *ret = w;
-    return 0;
+    return finish(dev, w, rc, ret);
 }
 
 void kn_weight_free(kn_device *dev, kn_weight *w)
@@ -76,4 +93,35 @@ void kn_weight_free(kn_device *dev, kn_weight *w)
         dev->ops->weight_free(dev, w);
     kn_device_account(dev, -(int64_t)w->bytes, 0);
     free(w);
+}
+
+/* ---- packed weights that outlive the process ---- */
+
+uint64_t kn_weight_format(kn_device *dev, const kn_weight_spec *spec)
+{
+    return dev->ops->weight_format ? dev->ops->weight_format(dev, spec) : 0;
+}
+
+int kn_weight_save(kn_device *dev, const kn_weight *w, kn_put_fn put, void *ud)
+{
+    KN_ASSERT(dev->ops->weight_save);
+    return dev->ops->weight_save(dev, w, put, ud);
+}
+
+int kn_weight_map(kn_device *dev, const kn_weight_spec *spec, const void *data, size_t bytes, kn_weight **ret,
+                  kn_err *err)
+{
+    KN_ASSERT(dev->ops->weight_map);
+    kn_weight *w = NULL;
+    int rc = check_spec(spec, err);
+    if (!rc)
+        rc = begin(dev, spec, &w, err);
+    if (rc)
+        return rc;
+    if (bytes != w->bytes)
+        rc = kn_fail(err, KN_EFORMAT, "a packed weight has %zu bytes, expected %zu", bytes, w->bytes);
+    else
+        rc = dev->ops->weight_map(dev, spec, data, bytes, w, err);
+    dev->n_weights_recalled += !rc;
+    return finish(dev, w, rc, ret);
 }

@@ -25,6 +25,10 @@ typedef struct kn_weight {
     void *priv;   /* the device's own: packed buffer, scales, cached primitives */
 } kn_weight;
 
+/* Takes the next bytes of something; 0, or a negative code, after which no more comes. */
+typedef int (*kn_put_fn)(void *ud, const void *data, size_t bytes);
+enum { KN_SAVE_PIECE = 1 << 20 };
+
 /* Where a weight comes from: row-major in host memory, as it lies on disk or decoded. */
 typedef struct kn_weight_src {
     const void *data;  /* out x in [x kt x kh x kw]; ignored on `meta` */
@@ -36,5 +40,14 @@ typedef struct kn_weight_src {
 int kn_weight_new(kn_device *dev, const kn_weight_spec *spec, const kn_weight_src *src, kn_weight **ret,
                   kn_err *err);
 void kn_weight_free(kn_device *dev, kn_weight *w);
+
+/* ---- packed weights that outlive the process: the slots of tensor/device.h, with their checks ---- */
+
+/* 0: the device keeps no such weights. */
+uint64_t kn_weight_format(kn_device *dev, const kn_weight_spec *spec);
+int kn_weight_save(kn_device *dev, const kn_weight *w, kn_put_fn put, void *ud);
+/* From what was saved, of a weight of this spec and format; data must outlive the weight. KN_EFORMAT: another size. */
+int kn_weight_map(kn_device *dev, const kn_weight_spec *spec, const void *data, size_t bytes, kn_weight **ret,
+                  kn_err *err);
 
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "engine/packed_cache.h"
 #include "engine/run_state.h"
 #include "engine/windows.h"
 #include "models/wan/preview.h"
@@ -21,6 +22,7 @@ typedef struct sampler {
     /* the expert that is loaded */
     kn_wan_transformer dit;
     kn_weight_set set;
+    kn_packed *packed; /* what the weights may be mapped from */
     bool loaded;
     int expert;     /* which one it is */
     kn_scope scope; /* holds what is kept over the steps */
@@ -54,6 +56,8 @@ static void unload(sampler *s)
     kn_scope_close(s->r->ctx, s->scope, (kn_tensor){0});
     kn_wan_transformer_done(&s->dit);
     kn_weight_set_done(&s->set);
+    kn_packed_close(s->packed);
+    s->packed = NULL;
     kn_pool_trim(s->r->ctx);
     s->loaded = false;
 }
@@ -93,23 +97,35 @@ static void make_control(sampler *s)
     free(last);
 }
 
+static kn_packed *open_packed(const sampler *s, int expert, kn_dtype dtype)
+{
+    kn_packed_want w = {.component = "transformer",
+                        .ck = s->m->dit_ck[expert],
+                        .loras = s->m->loras[expert],
+                        .dtype = dtype,
+                        .comes_and_goes = s->r->policy.n_resident < s->r->n_blocks};
+    return kn_packed_cache_open(s->r, &w);
+}
+
 static int load(sampler *s, int expert, kn_err *err)
 {
     kn_ctx *c = s->r->ctx;
     kn_loader l;
     const kn_wan_config *f = &s->m->dit[expert];
     kn_weight_set_init(&s->set, c->dev);
-    kn_loader_init(&l, &s->set, s->m->dit_ck[expert], s->m->loras[expert],
-                   kn_request_dtype(s->r->rq, c->dev));
+    kn_dtype dtype = kn_request_dtype(s->r->rq, c->dev);
+    kn_loader_init(&l, &s->set, s->m->dit_ck[expert], s->m->loras[expert], dtype);
     l.cancel = c->cancel;
     s->scope = kn_scope_open(c);
     s->loaded = true;
     s->expert = expert;
     s->r->n_blocks = kn_wan_n_blocks(f);
+    l.packed = s->packed = open_packed(s, expert, dtype);
     kn_wan_transformer_load(&s->dit, f, s->r->policy.n_resident, &l);
     int rc = kn_loader_finish(&l, NULL, err);
     if (rc)
         return rc;
+    kn_packed_commit(s->packed);
     s->rope = kn_wan_rope(c, f->head_dim, s->windows.size / f->patch[0], s->h / f->patch[1], s->w / f->patch[2]);
     make_context(s, 0, &s->text->prompt);
     if (s->text->negative.rows)

@@ -61,6 +61,9 @@ static const kn_device_ops cpu_ops = {
     .weight_new = kn_cpu_weight_new,
     .weight_free = kn_cpu_weight_free,
     .weight_packing = kn_cpu_weight_packing,
+    .weight_format = kn_cpu_weight_format,
+    .weight_save = kn_cpu_weight_save,
+    .weight_map = kn_cpu_weight_map,
     .linear_workspace = kn_cpu_linear_workspace,
     .conv_workspace = kn_cpu_conv_workspace,
     .attention_workspace = kn_cpu_attention_workspace,
@@ -136,6 +139,10 @@ static void describe(kn_cpu *cpu)
     snprintf(cpu->dev.name, sizeof cpu->dev.name, "cpu");
     snprintf(cpu->dev.description, sizeof cpu->dev.description, "%s, %d thread%s%s", model, n,
              n == 1 ? "" : "s", levels[cpu->base.isa]);
+    char versions[48];
+    snprintf(cpu->dev.packing, sizeof cpu->dev.packing, "%s%s%s, %s, level %d", kn_cpu_isa_name(cpu->base.isa),
+             cpu->bf16_math ? " bf16" : "", cpu->int8_math ? " int8" : "",
+             kn_cpu_versions(versions, sizeof versions), (int)dnnl_get_effective_cpu_isa());
     cpu->dev.mem_total_bytes = kn_ram_total();
     cpu->dev.mem_available_bytes = kn_ram_available();
 }

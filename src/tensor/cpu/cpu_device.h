@@ -35,6 +35,7 @@ typedef struct kn_cpu_weight {
     float *col_scales; /* [out]; int8 only */
     void *block;
     size_t block_bytes;
+    bool is_mapped; /* the block lies in a packed file's map, and is read only */
 } kn_cpu_weight;
 
 /* The type a weight of this spec is multiplied in on this device: KN_F32, KN_BF16 or KN_I8. */
@@ -49,6 +50,10 @@ size_t kn_cpu_weight_bytes(kn_device *dev, const kn_weight_spec *spec);
 int kn_cpu_weight_new(kn_device *dev, const kn_weight_spec *spec, const kn_weight_src *src, kn_weight *w,
                       kn_err *err);
 void kn_cpu_weight_free(kn_device *dev, kn_weight *w);
+uint64_t kn_cpu_weight_format(kn_device *dev, const kn_weight_spec *spec);
+int kn_cpu_weight_save(kn_device *dev, const kn_weight *w, kn_put_fn put, void *ud);
+int kn_cpu_weight_map(kn_device *dev, const kn_weight_spec *spec, const void *data, size_t bytes, kn_weight *w,
+                      kn_err *err);
 size_t kn_cpu_weight_packing(kn_device *dev, const kn_weight_spec *spec, kn_dtype source);
 
 size_t kn_cpu_linear_workspace(kn_device *dev, const kn_linear_args *a);

@@ -2,6 +2,7 @@
 #include "tensor/cpu/cpu_memory.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 /* Smaller blocks would waste much of a page. */
@@ -31,7 +32,11 @@ void kn_cpu_drop(void *p, size_t bytes)
 
 void *kn_cpu_block_new(size_t bytes)
 {
-    return bytes >= MAP_FROM_BYTES ? kn_cpu_map(bytes) : aligned_alloc(64, (bytes + 63) & ~(size_t)63);
+    if (bytes >= MAP_FROM_BYTES)
+        return kn_cpu_map(bytes);
+    size_t size = (bytes + 63) & ~(size_t)63;
+    void *p = aligned_alloc(64, size);
+    return p ? memset(p, 0, size) : NULL;
 }
 
 void kn_cpu_block_free(void *p, size_t bytes)

@@ -10,7 +10,7 @@ void kn_cpu_unmap(void *p, size_t bytes); /* p may be NULL */
 /* Gives the pages back; they read as zeros afterwards. */
 void kn_cpu_drop(void *p, size_t bytes);
 
-/* Memory for a weight, at least 64-byte aligned: large ones are mapped.  Free with the same size. */
+/* Zeroed memory for a weight, at least 64-byte aligned: large ones are mapped.  Free with the same size. */
 void *kn_cpu_block_new(size_t bytes);
 void kn_cpu_block_free(void *p, size_t bytes);
 

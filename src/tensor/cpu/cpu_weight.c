@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "tensor/cpu/cpu_device.h"
 #include "tensor/cpu/cpu_memory.h"
@@ -86,24 +87,34 @@ static int64_t weight_numel(const kn_weight_spec *spec)
     return spec->kind == KN_WEIGHT_CONV ? n * spec->dims[2] * spec->dims[3] * spec->dims[4] : n;
 }
 
-static int alloc_parts(kn_cpu_weight *cw, const kn_weight_spec *spec, const kn_md *layout, kn_err *err)
+/* Says where the parts lie in the block. */
+static int divide(kn_cpu_weight *cw, const kn_weight_spec *spec, const kn_md *layout, void *block, kn_err *err)
 {
     parts p = parts_of(spec, layout);
-    size_t packed = (size_t)cw->n_packed * p.packed, bytes = packed + p.bias + p.scales;
-    char *block = cw->block = kn_cpu_block_new(bytes);
-    cw->block_bytes = bytes;
-    if (!block)
-        return kn_fail(err, KN_ENOMEM, "no memory for a weight of %zu bytes", bytes);
+    size_t packed = (size_t)cw->n_packed * p.packed;
+    char *at = cw->block = block;
+    cw->block_bytes = packed + p.bias + p.scales;
     for (int i = 0; i < cw->n_packed; i++) {
-        cw->packed[i].data = block + (size_t)i * p.packed;
+        cw->packed[i].data = at + (size_t)i * p.packed;
         cw->packed[i].bytes = p.packed;
         int rc = kn_dnnl_check(kn_md_copy(&cw->packed[i].layout, layout), "weight layout", err);
         if (rc)
             return rc;
     }
-    cw->bias = p.bias ? (float *)(void *)(block + packed) : NULL;
-    cw->col_scales = p.scales ? (float *)(void *)(block + packed + p.bias) : NULL;
+    cw->bias = p.bias ? (float *)(void *)(at + packed) : NULL;
+    cw->col_scales = p.scales ? (float *)(void *)(at + packed + p.bias) : NULL;
     return 0;
+}
+
+/* Zeroed: what lies between the parts is saved with them. */
+static int alloc_parts(kn_cpu_weight *cw, const kn_weight_spec *spec, const kn_md *layout, kn_err *err)
+{
+    parts p = parts_of(spec, layout);
+    size_t bytes = (size_t)cw->n_packed * p.packed + p.bias + p.scales;
+    void *block = kn_cpu_block_new(bytes);
+    if (!block)
+        return kn_fail(err, KN_ENOMEM, "no memory for a weight of %zu bytes", bytes);
+    return divide(cw, spec, layout, block, err);
 }
 
 static bool is_readable(const kn_weight_spec *spec, kn_dtype type)
@@ -231,12 +242,19 @@ static void weight_done(kn_cpu_weight *cw)
         return;
     for (int i = 0; i < cw->n_packed; i++)
         kn_md_done(&cw->packed[i].layout);
-    kn_cpu_block_free(cw->block, cw->block_bytes);
+    if (cw->is_mapped)
+        kn_map_release(cw->block, cw->block_bytes);
+    else
+        kn_cpu_block_free(cw->block, cw->block_bytes);
     free(cw);
 }
 
-int kn_cpu_weight_new(kn_device *dev, const kn_weight_spec *spec, const kn_weight_src *src, kn_weight *w,
-                      kn_err *err)
+/* `fill` finds cw with type and number of parts, and the layout of each. */
+typedef int (*fill_fn)(kn_device *dev, const kn_weight_spec *spec, kn_cpu_weight *cw, const kn_md *layout,
+                       const void *arg, kn_err *err);
+
+static int make(kn_device *dev, const kn_weight_spec *spec, fill_fn fill, const void *arg, kn_weight *w,
+                kn_err *err)
 {
     kn_prims *prims = kn_cpu_of(dev)->prims;
     kn_prim_key key = kn_cpu_weight_key(dev, spec);
@@ -252,9 +270,7 @@ int kn_cpu_weight_new(kn_device *dev, const kn_weight_spec *spec, const kn_weigh
     }
     cw->type = kn_cpu_weight_type(dev, spec);
     cw->n_packed = kn_cpu_n_packed(spec);
-    rc = alloc_parts(cw, spec, kn_prim_weights(prim), err);
-    if (!rc)
-        rc = pack(dev, spec, src, cw, err);
+    rc = fill(dev, spec, cw, kn_prim_weights(prim), arg, err);
     if (!rc) {
         w->priv = cw;
         cw = NULL;
@@ -265,9 +281,64 @@ out:
     return rc;
 }
 
+static int fill_packed(kn_device *dev, const kn_weight_spec *spec, kn_cpu_weight *cw, const kn_md *layout,
+                       const void *arg, kn_err *err)
+{
+    int rc = alloc_parts(cw, spec, layout, err);
+    return rc ? rc : pack(dev, spec, arg, cw, err);
+}
+
+int kn_cpu_weight_new(kn_device *dev, const kn_weight_spec *spec, const kn_weight_src *src, kn_weight *w,
+                      kn_err *err)
+{
+    return make(dev, spec, fill_packed, src, w, err);
+}
+
 void kn_cpu_weight_free(kn_device *dev, kn_weight *w)
 {
     (void)dev;
     weight_done(w->priv);
     w->priv = NULL;
+}
+
+/* ---- packed weights that outlive the process: the block, as it lies ---- */
+
+uint64_t kn_cpu_weight_format(kn_device *dev, const kn_weight_spec *spec)
+{
+    kn_prim_key key = kn_cpu_weight_key(dev, spec);
+    kn_prim *prim = NULL;
+    if (kn_prim_get(kn_cpu_of(dev)->prims, &key, &prim, NULL))
+        return 0;
+    uint64_t h = kn_md_hash(kn_prim_weights(prim));
+    kn_prim_put(kn_cpu_of(dev)->prims, prim);
+    return h ? h : 1;
+}
+
+int kn_cpu_weight_save(kn_device *dev, const kn_weight *w, kn_put_fn put, void *ud)
+{
+    (void)dev;
+    const kn_cpu_weight *cw = w->priv;
+    return put(ud, cw->block, cw->block_bytes);
+}
+
+/* A convolution's weights are turned over in place (conv_weights.c), so they are copied. */
+static int fill_mapped(kn_device *dev, const kn_weight_spec *spec, kn_cpu_weight *cw, const kn_md *layout,
+                       const void *arg, kn_err *err)
+{
+    (void)dev;
+    if (spec->kind == KN_WEIGHT_CONV) {
+        int rc = alloc_parts(cw, spec, layout, err);
+        if (!rc)
+            memcpy(cw->block, arg, cw->block_bytes);
+        return rc;
+    }
+    cw->is_mapped = true;
+    return divide(cw, spec, layout, (void *)(uintptr_t)arg, err);
+}
+
+int kn_cpu_weight_map(kn_device *dev, const kn_weight_spec *spec, const void *data, size_t bytes, kn_weight *w,
+                      kn_err *err)
+{
+    KN_ASSERT(bytes == w->bytes && (uintptr_t)data % 64 == 0);
+    return make(dev, spec, fill_mapped, data, w, err);
 }

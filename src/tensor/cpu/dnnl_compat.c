@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/hash.h"
+
 static const char *status_text(dnnl_status_t status)
 {
     switch ((int)status) {
@@ -254,3 +256,25 @@ dnnl_status_t kn_dnnl_reorder(dnnl_engine_t engine, const kn_md *src, const kn_m
 }
 
 #endif
+
+uint64_t kn_md_hash(const kn_md *md)
+{
+    kn_md_blocks b = {0};
+    uint64_t bytes = kn_md_bytes(md), extra = 0;
+#if DNNL_VERSION_MAJOR < 3
+    kn_md plain = *md; /* sums that oneDNN adds behind the matrix are no part of the blocks */
+    extra = md->d.extra.flags;
+    plain.d.extra.flags = 0;
+    dnnl_status_t s = kn_md_query_blocks(&plain, &b);
+#else
+    dnnl_status_t s = kn_md_query_blocks(md, &b);
+#endif
+    uint64_t h = kn_fnv1a(KN_FNV1A_BEGIN, &bytes, sizeof bytes);
+    h = kn_fnv1a(h, &extra, sizeof extra);
+    h = kn_fnv1a(h, &s, sizeof s);
+    for (int i = 0; i < DNNL_MAX_NDIMS; i++) {
+        int64_t facts[4] = {b.strides[i], b.padded[i], b.sizes[i], b.dims[i]};
+        h = kn_fnv1a(h, facts, sizeof facts);
+    }
+    return h;
+}

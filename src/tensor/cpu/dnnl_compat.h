@@ -29,6 +29,8 @@ dnnl_status_t kn_md_copy(kn_md *ret, const kn_md *src);
 dnnl_status_t kn_md_query(kn_md *ret, const_dnnl_primitive_desc_t pd, dnnl_query_t what);
 void kn_md_done(kn_md *md);
 size_t kn_md_bytes(const kn_md *md);
+/* Of the layout: equal for equal ones. */
+uint64_t kn_md_hash(const kn_md *md);
 bool kn_md_equal(const kn_md *a, const kn_md *b);
 dnnl_status_t kn_md_memory(const kn_md *md, dnnl_engine_t engine, void *data, dnnl_memory_t *ret);
 

@@ -111,6 +111,7 @@ int kn_meta_device_open(kn_device *like, kn_device **ret, kn_err *err)
     dev->is_meta = true;
     snprintf(dev->name, sizeof dev->name, "%s", like->name);
     snprintf(dev->description, sizeof dev->description, "%s", like->description);
+    snprintf(dev->packing, sizeof dev->packing, "%s", like->packing);
     dev->has_bf16 = like->has_bf16;
     dev->has_int8 = like->has_int8;
     dev->mem_total_bytes = like->mem_total_bytes;
