@@ -27,6 +27,9 @@ int kn_cmd_serve(int argc, char **argv);
 int kn_cmd_worker(int argc, char **argv);
 int kn_cmd_pull(int argc, char **argv);
 
+/* kinora bench --quality. */
+int kn_bench_quality(kn_request *rq, bool json, kn_err *err);
+
 /* Prints "kinora: <message>" on stderr and returns the exit code of the error. */
 int kn_cli_fail(const kn_err *err);
 /* What a program that reads the JSON lines learns of a failure, on standard output. */

@@ -242,11 +242,13 @@ static int count_of(const char *s)
 
 int kn_cmd_bench(int argc, char **argv)
 {
-    bool json = false, help = false, with_text = false;
+    bool json = false, help = false, with_text = false, quality = false;
     const char *repeat = "1";
     const kn_switch switches[] = {
         {"with-text-encoder", NULL, "run the text encoder at its real size, too", &with_text, NULL},
         {"repeat", "N", "runs of the whole; medians are reported (default 1)", NULL, &repeat},
+        {"quality", NULL, "errors of every layer of --model (default demo) against float32, worst first",
+         &quality, NULL},
         {"json", NULL, "one JSON object on standard output", &json, NULL},
         {0},
     };
@@ -257,13 +259,16 @@ int kn_cmd_bench(int argc, char **argv)
     if (help)
         kn_args_help(stdout,
                      "bench [--config wan-1.3b|wan-14b|wan-i2v-a14b|wan-5b|config.json] [--width W --height "
-                     "H --frames N --steps N --dtype D]",
+                     "H --frames N --steps N --dtype D]\n"
+                     "       kinora bench --quality [--model NAME|DIR|FILE] [--dtype D --steps N ...]",
                      switches, false);
     int repeats = count_of(repeat);
     if (!rc && !help && (repeats < 1 || repeats > MAX_REPEATS))
         rc =
             kn_fail(&err, KN_EINVAL, "repeat: \"%.32s\" is not a whole number of 1..%d", repeat, MAX_REPEATS);
-    if (!rc && !help) /* --config names a published size here */
+    if (!rc && !help && quality)
+        rc = kn_bench_quality(&b.rq, json, &err);
+    else if (!rc && !help) /* --config names a published size here */
         rc = execute(&b, b.rq.config ? b.rq.config : "wan-1.3b", repeats, with_text, json, &err);
     kn_request_done(&b.rq);
     return rc ? kn_cli_fail(&err) : 0;

@@ -438,12 +438,12 @@ json_t *kn_result_to_json(const kn_model_desc *desc, const kn_result *r)
 {
     json_t *timings = json_array();
     for (int i = 0; i < r->n_spans; i++)
-        json_array_append_new(timings,
-                              json_pack("{s:s, s:s, s:f, s:I, s:I, s:I}", "phase", kn_phase_name(r->spans[i].phase),
-                                        "detail", r->spans[i].detail, "seconds", r->spans[i].seconds, "units",
-                                        (json_int_t)r->spans[i].units, "weights_made",
-                                        (json_int_t)r->spans[i].weights_made, "weights_recalled",
-                                        (json_int_t)r->spans[i].weights_recalled));
+        json_array_append_new(timings, json_pack("{s:s, s:s, s:f, s:I, s:I, s:I}", "phase",
+                                                 kn_phase_name(r->spans[i].phase), "detail",
+                                                 r->spans[i].detail, "seconds", r->spans[i].seconds, "units",
+                                                 (json_int_t)r->spans[i].units, "weights_made",
+                                                 (json_int_t)r->spans[i].weights_made, "weights_recalled",
+                                                 (json_int_t)r->spans[i].weights_recalled));
     return json_pack(
         "{s:s, s:s, s:s, s:s, s:o?, s:I, s:s, s:i, s:i, s:I, s:i, s:s, s:s, s:o, s:i, s:i, s:f, s:o}",
         "generator", "kinora", "version", KN_VERSION, "family", desc->name, "device", r->device, "request",

@@ -32,9 +32,9 @@ static json_t *hex(uint64_t v)
 static json_t *make_slot(const kn_run *r, const kn_packed_want *w)
 {
     return json_pack("{s:s, s:o?, s:o?, s:s, s:s, s:s}", "component", w->component, "place",
-                     hex(kn_checkpoint_place(w->ck)), "loras", hex(w->loras ? kn_lora_set_identity(w->loras) : 0),
-                     "dtype", kn_dtype_name(w->dtype), "device", r->ctx->dev->name, "packing",
-                     r->ctx->dev->packing);
+                     hex(kn_checkpoint_place(w->ck)), "loras",
+                     hex(w->loras ? kn_lora_set_identity(w->loras) : 0), "dtype", kn_dtype_name(w->dtype),
+                     "device", r->ctx->dev->name, "packing", r->ctx->dev->packing);
 }
 
 static char *text_of(json_t *o)
@@ -57,8 +57,9 @@ static char *make_key(const kn_run *r, const kn_packed_want *w)
 static char *make_path(const kn_run *r, const kn_packed_want *w, const char *folder)
 {
     char *slot = text_of(make_slot(r, w));
-    char *path = slot ? kn_asprintf("%s/%016" PRIx64 SUFFIX, folder, kn_fnv1a(KN_FNV1A_BEGIN, slot, strlen(slot)))
-                      : NULL;
+    char *path =
+        slot ? kn_asprintf("%s/%016" PRIx64 SUFFIX, folder, kn_fnv1a(KN_FNV1A_BEGIN, slot, strlen(slot)))
+             : NULL;
     free(slot);
     return path;
 }
@@ -125,7 +126,8 @@ static void make_room(const char *folder, uint64_t bytes)
     }
 }
 
-static kn_packed *record(const kn_run *r, const char *folder, const char *path, const char *key, uint64_t bytes)
+static kn_packed *record(const kn_run *r, const char *folder, const char *path, const char *key,
+                         uint64_t bytes)
 {
     if (!has_room(folder, bytes))
         return NULL;

@@ -46,8 +46,8 @@ typedef struct kn_span {
     double seconds;
     int64_t units;
     kn_stats stats;
-    size_t weights_bytes; /* held at the end of the phase */
-    size_t peak_bytes;    /* most device memory during it */
+    size_t weights_bytes;                   /* held at the end of the phase */
+    size_t peak_bytes;                      /* most device memory during it */
     int64_t weights_made, weights_recalled; /* converted and packed; mapped from a packed file instead */
 } kn_span;
 
@@ -88,6 +88,7 @@ typedef struct kn_run {
     const float *given;
     int n_given;
     int segment, n_segments;    /* of a long video (engine/segments.h); n_segments 0: it is one piece */
+    bool with_exact; /* the denoiser's weights come with their twins (kn_loader.with_exact) */
     struct kn_run_state *state; /* what is kept to be resumed (engine/run_state.h); borrowed; NULL: nothing */
 
     kn_span spans[KN_MAX_SPANS]; /* in segments: those of a kind are one */

@@ -54,7 +54,8 @@ float *kn_windows_weights(const kn_windows *w)
 
 /* ---- the request ---- */
 
-static void round_down(int64_t *v, int64_t rounded, const char *name, const char *to, kn_note_fn note, void *ud)
+static void round_down(int64_t *v, int64_t rounded, const char *name, const char *to, kn_note_fn note,
+                       void *ud)
 {
     char text[256];
     if (rounded != *v && note) {
@@ -68,7 +69,8 @@ static void round_down(int64_t *v, int64_t rounded, const char *name, const char
 static int complete(kn_request *rq, int64_t group, kn_note_fn note, void *ud, kn_err *err)
 {
     char text[128];
-    int64_t size = rq->context_frames % group == 1 ? rq->context_frames : rq->context_frames / group * group + 1;
+    int64_t size =
+        rq->context_frames % group == 1 ? rq->context_frames : rq->context_frames / group * group + 1;
     snprintf(text, sizeof text, "%lldn+1", (long long)group);
     round_down(&rq->context_frames, size, "context_frames", text, note, ud);
     if (rq->context_overlap == KN_UNSET_INT) {
@@ -85,8 +87,8 @@ static int complete(kn_request *rq, int64_t group, kn_note_fn note, void *ud, kn
     if (!kn_windows_used(rq) || !note)
         return 0;
     kn_windows w = kn_windows_of(rq, group);
-    snprintf(text, sizeof text, "%lld frames in %d windows of %lld that overlap by %lld", (long long)rq->frames,
-             w.n, (long long)size, (long long)rq->context_overlap);
+    snprintf(text, sizeof text, "%lld frames in %d windows of %lld that overlap by %lld",
+             (long long)rq->frames, w.n, (long long)size, (long long)rq->context_overlap);
     note(ud, text);
     return 0;
 }

@@ -139,16 +139,18 @@ static int64_t making_bytes(const kn_loader *l, const weight_parts *p)
 
 /* ---- from and to a packed file ---- */
 
-static kn_packed_item item_of(kn_loader *l, const char *const *names, const weight_parts *p, char *what, size_t size)
+static kn_packed_item item_of(kn_loader *l, const char *const *names, const weight_parts *p, char *what,
+                              size_t size)
 {
     uint64_t others = KN_FNV1A_BEGIN;
     const int64_t *d = p->spec.dims;
     for (int i = 1; i < p->n; i++)
         others = kn_fnv1a(others, names[i], strlen(names[i]) + 1);
     snprintf(what, size, "%s %lldx%lldx%lldx%lldx%lld %s%s%s, %d tensors %016llx",
-             p->spec.kind == KN_WEIGHT_CONV ? "conv" : "linear", (long long)d[0], (long long)d[1], (long long)d[2],
-             (long long)d[3], (long long)d[4], kn_dtype_name(p->spec.dtype), p->spec.bias ? " bias" : "",
-             p->spec.upsample2 ? " doubled" : "", p->n, (unsigned long long)others);
+             p->spec.kind == KN_WEIGHT_CONV ? "conv" : "linear", (long long)d[0], (long long)d[1],
+             (long long)d[2], (long long)d[3], (long long)d[4], kn_dtype_name(p->spec.dtype),
+             p->spec.bias ? " bias" : "", p->spec.upsample2 ? " doubled" : "", p->n,
+             (unsigned long long)others);
     kn_packed_item item = {.name = p->weight[0].name, .what = what};
     if (l->packed && !l->set->dev->is_meta)
         item.format = kn_weight_format(l->set->dev, &p->spec);
@@ -236,6 +238,31 @@ static kn_dtype weight_dtype(const kn_loader *l, unsigned flags, bool is_conv)
     return l->dtype;
 }
 
+static const kn_weight *load_twin(const kn_loader *l, const char *const *names, const weight_parts *p,
+                                  kn_dtype dtype, kn_err *err)
+{
+    kn_loader plain = *l;
+    weight_parts twin = *p;
+    plain.packed = NULL;
+    twin.spec.dtype = dtype;
+    const kn_weight *w = load_weight(&plain, names, &twin);
+    if (plain.err.code)
+        *err = plain.err;
+    return w;
+}
+
+static void add_twins(kn_loader *l, const char *const *names, const weight_parts *p)
+{
+    kn_weight *w = l->set->weights->w; /* which was added last */
+    w->name = kn_strdup(p->weight[0].name);
+    if (!w->name)
+        kn_fail(&l->err, KN_ENOMEM, "no memory for a name");
+    if (!l->err.code)
+        w->exact = load_twin(l, names, p, KN_F32, &l->err);
+    if (!l->err.code && l->dtype == KN_I8 && p->spec.dtype != KN_I8)
+        w->as_int8 = load_twin(l, names, p, KN_I8, &l->err);
+}
+
 const kn_weight *kn_load_linear_stack(kn_loader *l, const char *const *names, int64_t n_in,
                                       int64_t n_out_each, unsigned flags)
 {
@@ -247,7 +274,10 @@ const kn_weight *kn_load_linear_stack(kn_loader *l, const char *const *names, in
                               .dims = {n_out_each * p.n, n_in, 1, 1, 1},
                               .dtype = weight_dtype(l, flags, false),
                               .bias = !(flags & KN_LOAD_NO_BIAS)};
-    return load_weight(l, names, &p);
+    const kn_weight *w = load_weight(l, names, &p);
+    if (w && l->with_exact)
+        add_twins(l, names, &p);
+    return l->err.code ? NULL : w;
 }
 
 const kn_weight *kn_load_linear(kn_loader *l, const char *name, int64_t n_in, int64_t n_out, unsigned flags)

@@ -36,8 +36,9 @@ typedef struct kn_loader {
     kn_checkpoint *ck;       /* borrowed */
     const kn_lora_set *lora; /* borrowed, may be NULL */
     kn_packed *packed; /* borrowed, may be NULL: recorded into, or loaded from without touching ck's data */
-    kn_dtype dtype;          /* of linear weights: KN_F32, KN_BF16, KN_I8 */
-    char prefix[256];        /* joined before every name: "blocks.3." ; see kn_loader_prefix */
+    kn_dtype dtype;    /* of linear weights: KN_F32, KN_BF16, KN_I8 */
+    bool with_exact;   /* linear weights get name, exact and as_int8: several times the memory */
+    char prefix[256];  /* joined before every name: "blocks.3." ; see kn_loader_prefix */
     const atomic_bool *cancel;
     kn_touched *touched; /* borrowed, NULL: what is asked for is not noted */
     kn_err err;          /* first failure */

@@ -50,7 +50,8 @@ int kn_weight_set_add(kn_weight_set *s, const kn_weight_spec *spec, const kn_wei
     return rc;
 }
 
-const kn_weight *kn_weight_set_map(kn_weight_set *s, const kn_weight_spec *spec, const void *data, size_t bytes)
+const kn_weight *kn_weight_set_map(kn_weight_set *s, const kn_weight_spec *spec, const void *data,
+                                   size_t bytes)
 {
     struct kn_weight_node *node = kn_calloc(1, sizeof *node);
     if (node && !kn_weight_map(s->dev, spec, data, bytes, &node->w, NULL))

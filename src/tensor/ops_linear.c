@@ -29,6 +29,8 @@ static void run_linear(kn_ctx *c, kn_linear_args *a)
         return;
     KN_OP_CALL(c, "linear", linear, a);
     kn_op_workspace_done(c, a->workspace);
+    if (c->on_linear && kn_ok(c))
+        c->on_linear->fn(c->on_linear->ud, c, a->w, a->x);
 }
 
 static kn_tensor flat(kn_tensor t)

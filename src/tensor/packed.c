@@ -39,7 +39,8 @@ uint64_t kn_packed_sum(uint64_t h, const void *data, size_t bytes)
     enum { AT_ONCE = 64 };
     uint64_t sums[AT_ONCE];
     for (size_t at = 0; at < bytes; at += (size_t)AT_ONCE * KN_SAVE_PIECE) {
-        size_t n = bytes - at < (size_t)AT_ONCE * KN_SAVE_PIECE ? bytes - at : (size_t)AT_ONCE * KN_SAVE_PIECE;
+        size_t n =
+            bytes - at < (size_t)AT_ONCE * KN_SAVE_PIECE ? bytes - at : (size_t)AT_ONCE * KN_SAVE_PIECE;
         size_t n_pieces = (n + KN_SAVE_PIECE - 1) / KN_SAVE_PIECE;
         sum_task t = {(const char *)data + at, n, sums};
         kn_parallel_for((int64_t)n_pieces, 1, sum_pieces, &t);
@@ -99,9 +100,10 @@ char *kn_packed_index(const kn_packed *p)
     json_t *items = json_array();
     for (int i = 0; i < p->n_entries; i++) {
         const kn_packed_entry *e = &p->entries[i];
-        json_array_append_new(items, json_pack("{s:s, s:s, s:o?, s:I, s:I, s:o?}", "name", e->name, "what", e->what,
-                                               "format", hex(e->format), "begin", (json_int_t)e->begin, "bytes",
-                                               (json_int_t)e->bytes, "sum", hex(e->sum)));
+        json_array_append_new(items,
+                              json_pack("{s:s, s:s, s:o?, s:I, s:I, s:o?}", "name", e->name, "what", e->what,
+                                        "format", hex(e->format), "begin", (json_int_t)e->begin, "bytes",
+                                        (json_int_t)e->bytes, "sum", hex(e->sum)));
     }
     json_t *o = json_pack("{s:s, s:o?}", "key", p->key, "items", items);
     char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
@@ -150,8 +152,8 @@ static int read_file(kn_packed *p)
     memcpy(&h, p->map.data, sizeof h);
     if (memcmp(h.magic, KN_PACKED_MAGIC, sizeof h.magic) != 0 ||
         h.sum != kn_hash_bulk(&h, offsetof(kn_packed_header, sum)) || h.file_bytes != p->map.size ||
-        h.index_bytes > KN_LIMIT_JSON_FILE_BYTES || h.index_begin < KN_PACKED_ALIGN || h.index_begin > p->map.size ||
-        h.index_bytes != p->map.size - h.index_begin)
+        h.index_bytes > KN_LIMIT_JSON_FILE_BYTES || h.index_begin < KN_PACKED_ALIGN ||
+        h.index_begin > p->map.size || h.index_bytes != p->map.size - h.index_begin)
         return KN_EFORMAT;
     const char *index = (const char *)p->map.data + h.index_begin;
     if (kn_hash_bulk(index, h.index_bytes) != h.index_sum)

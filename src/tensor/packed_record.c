@@ -32,8 +32,9 @@ static int open_part(const char *part)
     int fd = open(part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return -1;
-    if (!flock(fd, LOCK_EX | LOCK_NB) && !fstat(fd, &held) && !stat(part, &there) && held.st_ino == there.st_ino &&
-        held.st_dev == there.st_dev && S_ISREG(held.st_mode) && !ftruncate(fd, 0))
+    if (!flock(fd, LOCK_EX | LOCK_NB) && !fstat(fd, &held) && !stat(part, &there) &&
+        held.st_ino == there.st_ino && held.st_dev == there.st_dev && S_ISREG(held.st_mode) &&
+        !ftruncate(fd, 0))
         return fd;
     close(fd);
     return -1;
@@ -153,6 +154,7 @@ void kn_packed_commit(kn_packed *p)
         p->state = KN_PACKED_REHEARSED;
         return;
     }
-    bool kept = !write_index(p) && !kn_map_open_fd(&p->map, p->fd, p->part, NULL) && !rename(p->part, p->path);
+    bool kept =
+        !write_index(p) && !kn_map_open_fd(&p->map, p->fd, p->part, NULL) && !rename(p->part, p->path);
     stop(p, kept ? KN_PACKED_READING : KN_PACKED_OFF);
 }

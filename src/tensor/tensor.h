@@ -56,6 +56,14 @@ typedef struct kn_stats {
 
 typedef struct kn_device kn_device;
 typedef struct kn_pool kn_pool;
+struct kn_weight;
+struct kn_ctx;
+
+/* Told of every product with a linear weight, when it is done: for measurements.  x is alive, and operations may be run. */
+typedef struct kn_linear_hook {
+    void (*fn)(void *ud, struct kn_ctx *c, const struct kn_weight *w, kn_tensor x);
+    void *ud;
+} kn_linear_hook;
 
 typedef struct kn_ctx {
     kn_device *dev;            /* borrowed */
@@ -64,7 +72,8 @@ typedef struct kn_ctx {
     kn_dtype act;              /* type of large activations: KN_F32 or KN_BF16 */
     int depth;                 /* scope nesting */
     kn_stats stats;
-    kn_err err; /* the first failure */
+    const kn_linear_hook *on_linear; /* borrowed, NULL: nobody asks */
+    kn_err err;                      /* the first failure */
 } kn_ctx;
 
 /* pool_bytes: most the pool may ever hold; 0 = what the device allows. */

@@ -92,6 +92,7 @@ void kn_weight_free(kn_device *dev, kn_weight *w)
     if (!dev->is_meta && dev->ops->weight_free)
         dev->ops->weight_free(dev, w);
     kn_device_account(dev, -(int64_t)w->bytes, 0);
+    free(w->name);
     free(w);
 }
 

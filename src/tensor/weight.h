@@ -23,6 +23,10 @@ typedef struct kn_weight {
     kn_weight_spec spec;
     size_t bytes; /* device memory it takes, bias and scales included */
     void *priv;   /* the device's own: packed buffer, scales, cached primitives */
+    /* For measurements, from a loader that was asked for them (kn_loader.with_exact); else NULL. */
+    char *name;                      /* of its first tensor; owned */
+    const struct kn_weight *exact;   /* the same in float32 */
+    const struct kn_weight *as_int8; /* the same in int8, where int8 mode keeps floats */
 } kn_weight;
 
 /* Takes the next bytes of something; 0, or a negative code, after which no more comes. */

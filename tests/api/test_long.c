@@ -4,8 +4,8 @@
 /* The fixture's model, told by its folder that its own length is 5 frames. */
 #define MODEL "model"
 #define OF(model, frames, steps)                                                                             \
-    "generate", "--model", model, "--prompt", "a cat", "--width", "64", "--height", "32", "--frames", frames, \
-        "--steps", steps, "--seed", "7", "--threads", "1", "--json"
+    "generate", "--model", model, "--prompt", "a cat", "--width", "64", "--height", "32", "--frames",        \
+        frames, "--steps", steps, "--seed", "7", "--threads", "1", "--json"
 #define LONG OF(MODEL, "17", "2") /* 4 segments */
 
 static int make(void **state)
@@ -119,7 +119,8 @@ static void test_prompts(void **state)
     check_frames("same", "other", 0, 4, true);
     check_frames("same", "other", 5, 16, false);
     made_by(run("generate", "--model", MODEL, "--segment-prompt", "a cat", "--width", "64", "--height", "32",
-                "--frames", "17", "--steps", "2", "--seed", "7", "--threads", "1", "--json", "-o", "without/"));
+                "--frames", "17", "--steps", "2", "--seed", "7", "--threads", "1", "--json", "-o",
+                "without/"));
     check_frames("same", "without", 0, 16, true);
 }
 
@@ -192,7 +193,8 @@ static void test_resumed(void **state)
     const char *const go[] = {KN_PROGRAM, OF(MODEL, "17", "600"), "-o", "go.mp4", NULL};
     made whole = made_by(run(OF(MODEL, "17", "600"), "-o", "whole.mp4"));
     assert_int_equal(whole.first_step, 0);
-    static const char second[] = "\"phase\":\"sampling\",\"detail\":\"segment 2 of 4\",\"total\":600,\"elapsed_s\"";
+    static const char second[] =
+        "\"phase\":\"sampling\",\"detail\":\"segment 2 of 4\",\"total\":600,\"elapsed_s\"";
     interrupt(go, second, SIGINT);
     assert_false(kn_path_exists("go.mp4"));
     outcome o = run(OF(MODEL, "17", "600"), "-o", "go.mp4", "--resume");
@@ -227,7 +229,8 @@ static void test_begun_anew(void **state)
 static void test_grows(void **state)
 {
     (void)state;
-    started s = start_args(NULL, ARGS(OF(MODEL, "2000", "2"), "--fps", "8", "--encoder", "mpeg4", "-o", "grows.mp4"));
+    started s =
+        start_args(NULL, ARGS(OF(MODEL, "2000", "2"), "--fps", "8", "--encoder", "mpeg4", "-o", "grows.mp4"));
     int64_t n = 0;
     for (int i = 0; i < 6000 && n < 16; i++) {
         outcome o = run("info", "--json", "grows.mp4.part");
@@ -248,8 +251,8 @@ static void test_grows(void **state)
 
 static int64_t member(const char *frames, const char *name)
 {
-    outcome o = run("plan", "--model", MODEL, "--prompt", "a cat", "--width", "64", "--height", "32", "--frames",
-                    frames, "-o", "x.mp4", "--json");
+    outcome o = run("plan", "--model", MODEL, "--prompt", "a cat", "--width", "64", "--height", "32",
+                    "--frames", frames, "-o", "x.mp4", "--json");
     must_succeed(&o);
     json_t *j = parse_json(o.out);
     int64_t v = json_integer_value(json_object_get(j, name));
@@ -266,7 +269,8 @@ static void test_memory(void **state)
     assert_int_equal(member("240", "segments"), 60);
     int64_t peak = member("48", "peak_bytes");
     assert_int_equal(member("240", "peak_bytes"), peak);
-    made a = made_by(run(OF(MODEL, "48", "1"), "-o", "48.mp4")), b = made_by(run(OF(MODEL, "240", "1"), "-o", "240.mp4"));
+    made a = made_by(run(OF(MODEL, "48", "1"), "-o", "48.mp4")),
+         b = made_by(run(OF(MODEL, "240", "1"), "-o", "240.mp4"));
     assert_int_equal(a.segments, 12);
     assert_int_equal(b.segments, 60);
     assert_true(a.peak <= peak);
@@ -290,10 +294,12 @@ static void test_windows(void **state)
     assert_string_equal(streamed.hash, a.hash);
     made whole = made_by(run(OF(t2v, "33", "2"), "-o", "x.mp4"));
     assert_string_not_equal(whole.hash, a.hash);
-    made more = made_by(run(OF(t2v, "33", "2"), "--context-frames", "9", "--context-overlap", "8", "-o", "x.mp4"));
+    made more =
+        made_by(run(OF(t2v, "33", "2"), "--context-frames", "9", "--context-overlap", "8", "-o", "x.mp4"));
     assert_string_not_equal(more.hash, a.hash);
     /* the model's own length: windows without being asked; as long as the video: none */
-    o = run("plan", "--model", t2v, "--prompt", "a cat", "--width", "64", "--height", "32", "--frames", "121");
+    o = run("plan", "--model", t2v, "--prompt", "a cat", "--width", "64", "--height", "32", "--frames",
+            "121");
     assert_non_null(strstr(o.err, "121 frames in 2 windows of 81 that overlap by 40"));
     outcome_done(&o);
     made one = made_by(run(OF(t2v, "33", "2"), "--context-frames", "33", "-o", "x.mp4"));
@@ -322,14 +328,17 @@ static void test_bad_values(void **state)
     check_fails(run(LONG, "-o", "x.mp4", "--segment-frames", "many"), 2, "\"many\" is not a whole number");
     check_fails(run(LONG, "-o", "x.mp4", "--colour-match", "maybe"), 2, "\"maybe\" is not one of on|off");
     check_fails(run(LONG, "-o", "x.mp4", "--segment-prompt", "\xff"), 2, "segment_prompt");
-    check_fails(run(OF(MODEL, "5", "2"), "-o", "x.mp4", "--segment-prompt", "a"), 2, "5 frames are one segment");
+    check_fails(run(OF(MODEL, "5", "2"), "-o", "x.mp4", "--segment-prompt", "a"), 2,
+                "5 frames are one segment");
     check_fails(run(OF(FIXTURE("wan21-t2v/model"), "17", "2"), "-o", "x.mp4", "--segment-frames", "5"), 2,
                 "this model is T2V: it cannot go on from pictures");
-    check_fails(run(LONG, "-o", "x.mp4", "--segment-frames", "5", "--context-frames", "5"), 2, "two ways to make");
+    check_fails(run(LONG, "-o", "x.mp4", "--segment-frames", "5", "--context-frames", "5"), 2,
+                "two ways to make");
     check_fails(run(OF(FIXTURE("wan21-vace/model"), "17", "2"), "-o", "x.mp4", "--context-frames", "5"), 2,
                 "this model is VACE: it has no context windows");
-    check_fails(run("generate", "--model", "testsrc", "--prompt", "a", "-o", "x.mp4", "--segment-frames", "5"), 2,
-                "does not take segment_frames");
+    check_fails(
+        run("generate", "--model", "testsrc", "--prompt", "a", "-o", "x.mp4", "--segment-frames", "5"), 2,
+        "does not take segment_frames");
 }
 
 int main(void)

@@ -77,7 +77,8 @@ static void test_disk_full(void **state)
     (void)state;
     if (limit_breaks_runtime())
         skip();
-    static const char *const outputs[] = {"full.mp4", "full/", "full.png", "full.webm", "full.gif", "full.webp"};
+    static const char *const outputs[] = {"full.mp4",  "full/",    "full.png",
+                                          "full.webm", "full.gif", "full.webp"};
     for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++) {
         outcome o =
             finish(start_args(small_files, ARGS("generate", "--model", FIXTURE("wan21-t2v/model"), "--prompt",
@@ -190,7 +191,8 @@ static void test_named_encoder(void **state)
 {
     (void)state;
     check_fails(run("generate", BARS, "--encoder", "mpeg4", "-o", "out.gif"), 2, "mpeg4", "one of gif");
-    check_fails(run("generate", BARS, "--encoder", "libnothing", "-o", "out.mp4"), 2, "libnothing", "libx264");
+    check_fails(run("generate", BARS, "--encoder", "libnothing", "-o", "out.mp4"), 2, "libnothing",
+                "libx264");
     nothing_left(".");
     outcome o = run(CAFE, "out.mp4", "--encoder", "mpeg4", "--json");
     must_succeed(&o);

@@ -90,7 +90,8 @@ static void test_every_type_and_residency(void **state)
         all_made(plain, plain.hash);
         assert_true(first.made > 0);
         assert_string_equal(first.hash, plain.hash);
-        assert_int_equal(kn_path_exists("cache/packed") ? count_files("cache/packed", ".packed") : 0, cases[i].kept);
+        assert_int_equal(kn_path_exists("cache/packed") ? count_files("cache/packed", ".packed") : 0,
+                         cases[i].kept);
         if (cases[i].kept)
             all_recalled(second, plain.hash);
         else
@@ -105,8 +106,8 @@ static void test_quantised_source(void **state)
 #define GGUF                                                                                                 \
     "generate", "--model", FIXTURE("wan21-original/wan_t2v-Q4_0.gguf"), "--vae",                             \
         FIXTURE("wan21-original/wan_2.1_vae.safetensors"), "--text-encoder",                                 \
-        FIXTURE("wan21-original/umt5-encoder-Q8_0.gguf"), "--config", FIXTURE("wan21-t2v/model"), "--prompt", "a cat", \
-        TINY, "--json", "-o", "out.mp4", "--resident-blocks", "0", "--dtype"
+        FIXTURE("wan21-original/umt5-encoder-Q8_0.gguf"), "--config", FIXTURE("wan21-t2v/model"),            \
+        "--prompt", "a cat", TINY, "--json", "-o", "out.mp4", "--resident-blocks", "0", "--dtype"
     forget();
     facts_of(run(GGUF, "bf16"));
     assert_false(kn_path_exists("cache/packed"));
@@ -117,15 +118,17 @@ static void test_quantised_source(void **state)
 static void test_two_experts(void **state)
 {
     (void)state;
-#define A14B "generate", "--model", FIXTURE("wan22-t2v-a14b/model"), "--prompt", "a cat", TINY, "--json", "-o", "out.mp4"
+#define A14B                                                                                                 \
+    "generate", "--model", FIXTURE("wan22-t2v-a14b/model"), "--prompt", "a cat", TINY, "--json", "-o",       \
+        "out.mp4"
     forget();
     facts first = facts_of(run(A14B, "--dtype", "int8"));
     all_recalled(facts_of(run(A14B, "--dtype", "int8")), first.hash);
     assert_int_equal(count_files("cache/packed", ".packed"), 2);
-    facts vace = facts_of(run("generate", "--model", FIXTURE("wan21-vace/model"), "--prompt", "a cat", TINY, "--json",
-                              "-o", "out.mp4", "--resident-blocks", "0"));
-    all_recalled(facts_of(run("generate", "--model", FIXTURE("wan21-vace/model"), "--prompt", "a cat", TINY, "--json",
-                              "-o", "out.mp4", "--resident-blocks", "0")),
+    facts vace = facts_of(run("generate", "--model", FIXTURE("wan21-vace/model"), "--prompt", "a cat", TINY,
+                              "--json", "-o", "out.mp4", "--resident-blocks", "0"));
+    all_recalled(facts_of(run("generate", "--model", FIXTURE("wan21-vace/model"), "--prompt", "a cat", TINY,
+                              "--json", "-o", "out.mp4", "--resident-blocks", "0")),
                  vace.hash);
 }
 
@@ -150,7 +153,8 @@ static void test_stale(void **state)
 
     /* one value changed, and the time set back: only the time of the change itself tells */
     shell("cp -p " MODEL "/transformer/*.safetensors was && "
-          "printf '\\277' | dd of=$(echo " MODEL "/transformer/*.safetensors) bs=1 seek=$(($(stat -c %%s was) - 1)) "
+          "printf '\\277' | dd of=$(echo " MODEL
+          "/transformer/*.safetensors) bs=1 seek=$(($(stat -c %%s was) - 1)) "
           "conv=notrunc status=none && touch -r was " MODEL "/transformer/*.safetensors");
     facts changed = generate("--dtype", "int8");
     assert_true(changed.made > 0);
@@ -175,7 +179,8 @@ static void test_damaged(void **state)
     (void)state;
     forget();
     facts first = generate("--dtype", "int8");
-    shell("for f in cache/packed/*; do printf 'xxxxxxxxxxxxxxxx' | dd of=$f bs=1 seek=8192 conv=notrunc status=none; done");
+    shell("for f in cache/packed/*; do printf 'xxxxxxxxxxxxxxxx' | dd of=$f bs=1 seek=8192 conv=notrunc "
+          "status=none; done");
     facts damaged = generate("--dtype", "int8");
     assert_true(damaged.made > 0);
     assert_string_equal(damaged.hash, first.hash);
@@ -201,7 +206,8 @@ static void test_nowhere_to_write(void **state)
     shell("rm -rf cache/packed && touch cache/packed");
     all_made(generate("--dtype", "int8"), plain.hash);
     shell("rm cache/packed && mkdir cache/packed && chmod 0500 cache/packed");
-    assert_string_equal(generate("--dtype", "int8").hash, plain.hash); /* the superuser may write all the same */
+    assert_string_equal(generate("--dtype", "int8").hash,
+                        plain.hash); /* the superuser may write all the same */
 }
 
 /* The files that were not used for longest go. */
@@ -227,8 +233,8 @@ static void test_two_at_once(void **state)
     for (int i = 0; i < 3; i++) {
         char name[16];
         snprintf(name, sizeof name, "%d.mp4", i);
-        s[i] = start_args(NULL, ARGS("generate", "--model", MODEL, "--prompt", "a cat", TINY, "--json", "-o", name,
-                                     "--dtype", "int8"));
+        s[i] = start_args(NULL, ARGS("generate", "--model", MODEL, "--prompt", "a cat", TINY, "--json", "-o",
+                                     name, "--dtype", "int8"));
     }
     facts first = facts_of(finish(s[0]));
     for (int i = 1; i < 3; i++)
@@ -244,8 +250,8 @@ static void test_plan(void **state)
     forget();
     json_int_t need[2], peak[2];
     for (int i = 0; i < 2; i++) {
-        outcome o = run("plan", "--model", MODEL, "--prompt", "a cat", TINY, "--dtype", "int8", "--resident-blocks", "1",
-                        "--json");
+        outcome o = run("plan", "--model", MODEL, "--prompt", "a cat", TINY, "--dtype", "int8",
+                        "--resident-blocks", "1", "--json");
         must_succeed(&o);
         json_t *j = parse_json(o.out);
         need[i] = json_integer_value(json_object_get(j, "need_bytes"));

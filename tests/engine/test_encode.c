@@ -17,7 +17,10 @@
 
 #define MODEL KN_FIXTURES "/wan21-t2v/model"
 #define NO_HARDWARE                                                                                          \
-    {.encoder = "h264_nvenc"}, {.encoder = "h264_amf"}, {.encoder = "h264_vaapi"}, {.encoder = "h264_qsv"}
+    {.encoder = "h264_nvenc"}, {.encoder = "h264_amf"}, {.encoder = "h264_vaapi"},                           \
+    {                                                                                                        \
+        .encoder = "h264_qsv"                                                                                \
+    }
 
 static char folder[] = "/tmp/kinora-encode-XXXXXX";
 
@@ -69,8 +72,9 @@ static void set(kn_request *rq, const char *name, const char *value)
 
 static int run(const how *w, heard *h, kn_result *ret, kn_err *err)
 {
-    static const char *const usual[] = {"model", MODEL, "prompt", "a cat", "width", "64", "height", "32",
-                                        "frames", "5", "steps", "2", "seed", "7", "dtype", "f32", NULL};
+    static const char *const usual[] = {"model",  MODEL, "prompt", "a cat", "width", "64",
+                                        "height", "32",  "frames", "5",     "steps", "2",
+                                        "seed",   "7",   "dtype",  "f32",   NULL};
     kn_request rq;
     const kn_model_desc *desc = NULL;
     kn_request_init(&rq);
@@ -129,7 +133,8 @@ static const kn_sink_attempt *attempt_of(const kn_result *r, const char *name)
 /* The frames are those of a run where nothing failed; after the failure only the decoder works again. */
 static void test_fails_in_the_middle(void **state)
 {
-    static const kn_sink_fault faults[] = {NO_HARDWARE, {.encoder = "libx264", .frame = 4}}, none[] = {NO_HARDWARE};
+    static const kn_sink_fault faults[] = {NO_HARDWARE, {.encoder = "libx264", .frame = 4}},
+                               none[] = {NO_HARDWARE};
     kn_result whole, r;
     heard h;
     (void)state;
@@ -185,11 +190,10 @@ static void test_all_fail_in_turn(void **state)
     kn_result r;
     heard h;
     (void)state;
-    must_run(&(how){.output = "c.mp4",
-                    .faults = faults,
-                    .n_faults = sizeof faults / sizeof *faults,
-                    .keeps = true},
-             &h, &r);
+    must_run(
+        &(how){
+            .output = "c.mp4", .faults = faults, .n_faults = sizeof faults / sizeof *faults, .keeps = true},
+        &h, &r);
     assert_true(h.n_next >= 2);
     assert_int_equal(h.n_sampled, 2);
     check_file(&r, "c_frames/", "png");
@@ -243,10 +247,8 @@ static void test_nothing_left(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fails_in_the_middle),
-        cmocka_unit_test(test_fails_at_the_end_with_nothing_kept),
-        cmocka_unit_test(test_all_fail_in_turn),
-        cmocka_unit_test(test_without_software),
+        cmocka_unit_test(test_fails_in_the_middle), cmocka_unit_test(test_fails_at_the_end_with_nothing_kept),
+        cmocka_unit_test(test_all_fail_in_turn),    cmocka_unit_test(test_without_software),
         cmocka_unit_test(test_nothing_left),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -188,7 +188,7 @@ static void exactly_the_frames_asked_for(void **state)
     static const struct {
         const char *frames, *overlap, *tail;
         int n;
-    } cases[] = {{"18", "1", "0", 2},  {"33", "1", "0", 2},  {"34", "1", "0", 3},  {"48", "1", "0", 3},
+    } cases[] = {{"18", "1", "0", 2},  {"33", "1", "0", 2},  {"34", "1", "0", 3},   {"48", "1", "0", 3},
                  {"48", "5", "0", 4},  {"48", "1", "4", 4},  {"100", "9", "3", 18}, {"240", "1", "0", 15},
                  {"31", "13", "0", 5}, {"47", "5", "11", 31}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -221,8 +221,8 @@ static void prompts_go_to_their_segments(void **state)
     family f = {0};
     taken t = {0};
     kn_err err = {0};
-    assert_int_equal(PREPARE(&rq, NULL, &err, "frames", "60", "segment_prompt", "one", "segment_prompt", "two"),
-                     0);
+    assert_int_equal(
+        PREPARE(&rq, NULL, &err, "frames", "60", "segment_prompt", "one", "segment_prompt", "two"), 0);
     assert_string_equal(rq.prompt, "one");
     must_run(&f, &rq, &t);
     static const char *const expected[] = {"one", "two", "two", "two"};
@@ -240,8 +240,8 @@ static void pictures_of_the_request(void **state)
     family f = {0};
     taken t = {0};
     kn_err err = {0};
-    assert_int_equal(PREPARE(&rq, NULL, &err, "prompt", "a", "frames", "40", "image", "a.png", "last_image", "b.png"),
-                     0);
+    assert_int_equal(
+        PREPARE(&rq, NULL, &err, "prompt", "a", "frames", "40", "image", "a.png", "last_image", "b.png"), 0);
     must_run(&f, &rq, &t);
     check_counting(&t, 40);
     assert_int_equal(f.n_seen, 3);
@@ -262,7 +262,8 @@ static void colours_are_matched_unless_told_otherwise(void **state)
         family f = {.drift = 0.05f};
         taken t = {0};
         kn_err err = {0};
-        assert_int_equal(PREPARE(&rq, NULL, &err, "prompt", "a", "frames", "48", "colour_match", match[i]), 0);
+        assert_int_equal(PREPARE(&rq, NULL, &err, "prompt", "a", "frames", "48", "colour_match", match[i]),
+                         0);
         must_run(&f, &rq, &t);
         if (i == 0)
             check_counting(&t, 48);
@@ -280,8 +281,8 @@ static void the_plan_counts_what_is_alike(void **state)
     kn_device *meta = NULL;
     kn_run run;
     kn_err err = {0};
-    assert_int_equal(PREPARE(&rq, NULL, &err, "frames", "240", "segment_prompt", "one", "segment_prompt", "two"),
-                     0);
+    assert_int_equal(
+        PREPARE(&rq, NULL, &err, "frames", "240", "segment_prompt", "one", "segment_prompt", "two"), 0);
     assert_int_equal(kn_meta_device_open(cpu, &meta, &err), 0);
     assert_int_equal(run_on(meta, &f, &rq, NULL, &run, &err), 0);
     assert_int_equal(f.n_seen, 3); /* both prompts, and one of the 13 that follow */
@@ -355,7 +356,8 @@ static void sizes_are_rounded_and_said(void **state)
     kn_request rq;
     notes n = {0};
     kn_err err = {0};
-    assert_int_equal(PREPARE(&rq, &n, &err, "prompt", "a", "frames", "48", "segment_frames", "12", "overlap", "4"), 0);
+    assert_int_equal(
+        PREPARE(&rq, &n, &err, "prompt", "a", "frames", "48", "segment_frames", "12", "overlap", "4"), 0);
     assert_int_equal(rq.segment_frames, 13);
     assert_int_equal(rq.overlap, 5);
     assert_non_null(strstr(n.all, "segment_frames 12 -> 13: this model needs 4n+1"));

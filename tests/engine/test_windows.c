@@ -17,8 +17,11 @@
 
 enum { GROUP = 4, NATIVE = 17 };
 
-static const kn_window_rules rules = {
-    .possible = true, .usual = true, .why_not = "this model is fake", .native_frames = NATIVE, .group = GROUP};
+static const kn_window_rules rules = {.possible = true,
+                                      .usual = true,
+                                      .why_not = "this model is fake",
+                                      .native_frames = NATIVE,
+                                      .group = GROUP};
 
 static char said[1024];
 
@@ -125,7 +128,8 @@ static void when_there_are_any(void **state)
     assert_int_equal(PREPARE(&rq, &asked, &err, "frames", "49"), 0);
     assert_false(kn_windows_used(&rq));
     kn_request_done(&rq);
-    assert_int_equal(PREPARE(&rq, &asked, &err, "frames", "49", "context_frames", "20", "context_overlap", "7"), 0);
+    assert_int_equal(
+        PREPARE(&rq, &asked, &err, "frames", "49", "context_frames", "20", "context_overlap", "7"), 0);
     assert_int_equal(rq.context_frames, 21);
     assert_int_equal(rq.context_overlap, 4);
     /* and then there are no segments */
@@ -153,8 +157,10 @@ static void what_cannot_be_is_refused(void **state)
     kn_window_rules none = rules;
     none.possible = false;
     REFUSED(&none, "this model is fake: it has no context windows", "frames", "49", "context_frames", "17");
-    REFUSED(&rules, "two ways to make a long video", "frames", "49", "context_frames", "17", "segment_frames", "17");
-    REFUSED(&rules, "two ways to make a long video", "frames", "49", "context_frames", "17", "segment_prompt", "a");
+    REFUSED(&rules, "two ways to make a long video", "frames", "49", "context_frames", "17", "segment_frames",
+            "17");
+    REFUSED(&rules, "two ways to make a long video", "frames", "49", "context_frames", "17", "segment_prompt",
+            "a");
     REFUSED(&rules, "context_overlap 20 in windows of 17", "frames", "49", "context_overlap", "20");
     REFUSED(&rules, "context_overlap 0 in windows of 17", "frames", "49", "context_overlap", "3");
     REFUSED(&rules, "context_overlap 4 in windows of 1 ", "frames", "49", "context_frames", "1");
@@ -173,8 +179,9 @@ static double sampling_peak(kn_device *dev, const char *frames, const char *cont
             desc = kn_models[i];
     assert_non_null(desc);
     kn_request_init(&rq);
-    const char *const params[] = {"prompt", "a cat", "width", "416", "height", "240", "steps", "2", "seed", "1", "dtype",
-                                  "bf16", "frames", frames, "context_frames", context, NULL};
+    const char *const params[] = {"prompt", "a cat", "width",          "416",   "height", "240",
+                                  "steps",  "2",     "seed",           "1",     "dtype",  "bf16",
+                                  "frames", frames,  "context_frames", context, NULL};
     for (const char *const *a = params; *a; a += 2)
         if (kn_request_set(&rq, a[0], a[1], &err))
             fail_msg("%s", err.msg);
@@ -210,10 +217,8 @@ static void memory_is_that_of_a_window(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(windows_cover_the_video),
-        cmocka_unit_test(shares_fall_to_the_edges),
-        cmocka_unit_test(when_there_are_any),
-        cmocka_unit_test(what_cannot_be_is_refused),
+        cmocka_unit_test(windows_cover_the_video),    cmocka_unit_test(shares_fall_to_the_edges),
+        cmocka_unit_test(when_there_are_any),         cmocka_unit_test(what_cannot_be_is_refused),
         cmocka_unit_test(memory_is_that_of_a_window),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,7 +52,8 @@ static bool has_box(const char *data, size_t size, const char *type, size_t *ret
 
 static void is_like_any_other_when_done(void **state)
 {
-    char *dir = test_dir_make(), *plain = kn_path_join(dir, "plain.mp4"), *path = kn_path_join(dir, "a:b c.mp4");
+    char *dir = test_dir_make(), *plain = kn_path_join(dir, "plain.mp4"),
+         *path = kn_path_join(dir, "a:b c.mp4");
     char *data = NULL;
     size_t size, moov, mdat, moof;
     kn_err err = {0};

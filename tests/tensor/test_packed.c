@@ -132,11 +132,13 @@ static void load_all(fixture *f, kn_dtype dtype, kn_packed *packed, int n_reside
     kn_weight_save(f->dev, kn_load_linear(&l, "two", N_IN, N_OUT, KN_LOAD_NO_BIAS), append, ret);
     kn_weight_save(f->dev, kn_load_linear_stack(&l, names, N_IN, N_OUT, KN_LOAD_KEEP_FLOAT), append, ret);
     kn_weight_save(f->dev, kn_load_conv(&l, "conv", N_IN, N_OUT, 1, 3, 3, KN_LOAD_NO_BIAS), append, ret);
-    kn_weight_save(f->dev, kn_load_conv(&l, "conv", N_IN, N_OUT, 1, 3, 3, KN_LOAD_NO_BIAS | KN_LOAD_UPSAMPLE2),
+    kn_weight_save(f->dev,
+                   kn_load_conv(&l, "conv", N_IN, N_OUT, 1, 3, 3, KN_LOAD_NO_BIAS | KN_LOAD_UPSAMPLE2),
                    append, ret);
     kn_tensor norm = kn_load_vector(&l, "norm", KN_DIMS(N_IN), 0);
     kn_buf_append(ret, norm.data, kn_bytes(norm));
-    kn_blocks_spec spec = {.load = load_block, .block_bytes = sizeof(block), .n = N_BLOCKS, .n_resident = n_resident};
+    kn_blocks_spec spec = {
+        .load = load_block, .block_bytes = sizeof(block), .n = N_BLOCKS, .n_resident = n_resident};
     kn_blocks *blocks = kn_blocks_new(&l, &spec);
     if (l.err.code)
         fail_msg("%s", l.err.msg);
@@ -189,7 +191,8 @@ static void hit_and_miss(void **state)
             assert_true(kn_packed_is_ready(p));
             load_all(f, types[t], p, n_resident, &again);
             assert_int_equal(f->dev->n_weights_made, made);
-            assert_int_equal(f->dev->n_weights_recalled - recalled, 5 + 2 * (n_resident ? N_BLOCKS : 2 * N_BLOCKS));
+            assert_int_equal(f->dev->n_weights_recalled - recalled,
+                             5 + 2 * (n_resident ? N_BLOCKS : 2 * N_BLOCKS));
             same(&plain, &first);
             same(&plain, &again);
             kn_buf_done(&plain);
@@ -300,11 +303,16 @@ static void hostile_index(void **state)
     static const struct {
         const char *from, *to;
     } edits[] = {
-        {"\"begin\":4096,", "\"begin\":4095,"},          {"\"begin\":4096,", "\"begin\":-4096,"},
-        {"\"begin\":4096,", "\"begin\":0,"},             {"\"begin\":4096,", "\"begin\":9223372036854771712,"},
-        {"\"begin\":4096,", "\"begin\":\"4096\","},      {"\"key\":\"key\"", "\"key\":7"},
-        {"\"items\":", "\"itemz\":"},                    {"\"bytes\":", "\"bytes\":-"},
-        {"\"bytes\":", "\"bytes\":1000000000000"},       {"\"what\":", "\"whit\":"},
+        {"\"begin\":4096,", "\"begin\":4095,"},
+        {"\"begin\":4096,", "\"begin\":-4096,"},
+        {"\"begin\":4096,", "\"begin\":0,"},
+        {"\"begin\":4096,", "\"begin\":9223372036854771712,"},
+        {"\"begin\":4096,", "\"begin\":\"4096\","},
+        {"\"key\":\"key\"", "\"key\":7"},
+        {"\"items\":", "\"itemz\":"},
+        {"\"bytes\":", "\"bytes\":-"},
+        {"\"bytes\":", "\"bytes\":1000000000000"},
+        {"\"what\":", "\"whit\":"},
     };
     for (size_t i = 0; i < sizeof edits / sizeof *edits; i++) {
         kn_buf first;
@@ -327,7 +335,8 @@ static void hostile_index(void **state)
         h[5] = kn_hash_bulk(h, 40);
         memcpy(data, h, sizeof h);
         FILE *out = fopen(f->path, "wb");
-        assert_true(out && fwrite(data, 1, h[2], out) == h[2] && fwrite(index, 1, h[3], out) == h[3] && !fclose(out));
+        assert_true(out && fwrite(data, 1, h[2], out) == h[2] && fwrite(index, 1, h[3], out) == h[3] &&
+                    !fclose(out));
         assert_null(kn_packed_open(f->path, "key"));
         free(index);
         free(data);

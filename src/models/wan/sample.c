@@ -116,6 +116,7 @@ static int load(sampler *s, int expert, kn_err *err)
     kn_dtype dtype = kn_request_dtype(s->r->rq, c->dev);
     kn_loader_init(&l, &s->set, s->m->dit_ck[expert], s->m->loras[expert], dtype);
     l.cancel = c->cancel;
+    l.with_exact = s->r->with_exact;
     s->scope = kn_scope_open(c);
     s->loaded = true;
     s->expert = expert;
@@ -126,7 +127,8 @@ static int load(sampler *s, int expert, kn_err *err)
     if (rc)
         return rc;
     kn_packed_commit(s->packed);
-    s->rope = kn_wan_rope(c, f->head_dim, s->windows.size / f->patch[0], s->h / f->patch[1], s->w / f->patch[2]);
+    s->rope =
+        kn_wan_rope(c, f->head_dim, s->windows.size / f->patch[0], s->h / f->patch[1], s->w / f->patch[2]);
     make_context(s, 0, &s->text->prompt);
     if (s->text->negative.rows)
         make_context(s, 1, &s->text->negative);

@@ -140,8 +140,8 @@ static void describe(kn_cpu *cpu)
     snprintf(cpu->dev.description, sizeof cpu->dev.description, "%s, %d thread%s%s", model, n,
              n == 1 ? "" : "s", levels[cpu->base.isa]);
     char versions[48];
-    snprintf(cpu->dev.packing, sizeof cpu->dev.packing, "%s%s%s, %s, level %d", kn_cpu_isa_name(cpu->base.isa),
-             cpu->bf16_math ? " bf16" : "", cpu->int8_math ? " int8" : "",
+    snprintf(cpu->dev.packing, sizeof cpu->dev.packing, "%s%s%s, %s, level %d",
+             kn_cpu_isa_name(cpu->base.isa), cpu->bf16_math ? " bf16" : "", cpu->int8_math ? " int8" : "",
              kn_cpu_versions(versions, sizeof versions), (int)dnnl_get_effective_cpu_isa());
     cpu->dev.mem_total_bytes = kn_ram_total();
     cpu->dev.mem_available_bytes = kn_ram_available();

@@ -52,8 +52,8 @@ int kn_cpu_weight_new(kn_device *dev, const kn_weight_spec *spec, const kn_weigh
 void kn_cpu_weight_free(kn_device *dev, kn_weight *w);
 uint64_t kn_cpu_weight_format(kn_device *dev, const kn_weight_spec *spec);
 int kn_cpu_weight_save(kn_device *dev, const kn_weight *w, kn_put_fn put, void *ud);
-int kn_cpu_weight_map(kn_device *dev, const kn_weight_spec *spec, const void *data, size_t bytes, kn_weight *w,
-                      kn_err *err);
+int kn_cpu_weight_map(kn_device *dev, const kn_weight_spec *spec, const void *data, size_t bytes,
+                      kn_weight *w, kn_err *err);
 size_t kn_cpu_weight_packing(kn_device *dev, const kn_weight_spec *spec, kn_dtype source);
 
 size_t kn_cpu_linear_workspace(kn_device *dev, const kn_linear_args *a);

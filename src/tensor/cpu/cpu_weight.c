@@ -88,7 +88,8 @@ static int64_t weight_numel(const kn_weight_spec *spec)
 }
 
 /* Says where the parts lie in the block. */
-static int divide(kn_cpu_weight *cw, const kn_weight_spec *spec, const kn_md *layout, void *block, kn_err *err)
+static int divide(kn_cpu_weight *cw, const kn_weight_spec *spec, const kn_md *layout, void *block,
+                  kn_err *err)
 {
     parts p = parts_of(spec, layout);
     size_t packed = (size_t)cw->n_packed * p.packed;
@@ -336,8 +337,8 @@ static int fill_mapped(kn_device *dev, const kn_weight_spec *spec, kn_cpu_weight
     return divide(cw, spec, layout, (void *)(uintptr_t)arg, err);
 }
 
-int kn_cpu_weight_map(kn_device *dev, const kn_weight_spec *spec, const void *data, size_t bytes, kn_weight *w,
-                      kn_err *err)
+int kn_cpu_weight_map(kn_device *dev, const kn_weight_spec *spec, const void *data, size_t bytes,
+                      kn_weight *w, kn_err *err)
 {
     KN_ASSERT(bytes == w->bytes && (uintptr_t)data % 64 == 0);
     return make(dev, spec, fill_mapped, data, w, err);
