@@ -88,7 +88,7 @@ typedef struct kn_run {
     const float *given;
     int n_given;
     int segment, n_segments;    /* of a long video (engine/segments.h); n_segments 0: it is one piece */
-    bool with_exact; /* the denoiser's weights come with their twins (kn_loader.with_exact) */
+    bool with_exact;            /* the denoiser's weights come with their twins (kn_loader.with_exact) */
     struct kn_run_state *state; /* what is kept to be resumed (engine/run_state.h); borrowed; NULL: nothing */
 
     kn_span spans[KN_MAX_SPANS]; /* in segments: those of a kind are one */
