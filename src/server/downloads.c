@@ -79,7 +79,7 @@ static int check_twin(kn_downloads *d, const char *model, kn_err *err)
 
 /* ---- telling ---- */
 
-/* Without the lock. */
+/* With the lock, so that what is told last is how it is. */
 static void tell(kn_downloads *d, const json_t *copy)
 {
     if (copy && d->opts.changed)
@@ -100,10 +100,8 @@ static void on_progress(void *ud, const kn_hub_progress *p)
         set(o, "bytes_per_s", p->rate > 0 ? json_real(p->rate) : NULL);
         set(o, "eta_s", p->eta_s >= 0 ? json_real(p->eta_s) : NULL);
     }
-    json_t *copy = json_deep_copy(o);
+    tell(d, o);
     pthread_mutex_unlock(&d->lock);
-    tell(d, copy);
-    json_decref(copy);
 }
 
 static void log_line(kn_downloads *d, const char *model, const char *text)
@@ -193,12 +191,8 @@ static void run(kn_downloads *d, json_t *o)
     settle(d, o, rc, &got, &err);
     d->running = NULL;
     (void)save(d, NULL);
-    json_t *copy = json_deep_copy(o);
-    pthread_mutex_unlock(&d->lock);
-    tell(d, copy);
-    pthread_mutex_lock(&d->lock);
+    tell(d, o);
     json_decref(o);
-    json_decref(copy);
     json_decref(spec);
     free(got.path);
 }
@@ -288,9 +282,9 @@ int kn_downloads_add(kn_downloads *d, const kn_download_spec *spec, json_t **ret
         return rc;
     pthread_mutex_lock(&d->lock);
     rc = add_locked(d, spec, ret, err);
-    pthread_mutex_unlock(&d->lock);
     if (!rc)
         tell(d, *ret);
+    pthread_mutex_unlock(&d->lock);
     return rc;
 }
 
@@ -328,10 +322,11 @@ static int change(kn_downloads *d, const char *id, change_fn fn, json_t **ret, k
     if (!rc && !(copy = json_deep_copy(o)))
         rc = kn_fail(err, KN_ENOMEM, "no memory for a download");
     json_decref(o);
+    if (!rc)
+        tell(d, copy);
     pthread_mutex_unlock(&d->lock);
     if (rc)
         return rc;
-    tell(d, copy);
     if (ret)
         *ret = copy;
     else

@@ -151,7 +151,10 @@ static void test_download(void **state)
     assert_non_null(json_object_get(json_object_get(task, "result"), "local_path"));
     json_decref(task);
     json_decref(o);
-    assert_true(s->n_changes >= 2);
+    pthread_mutex_lock(&s->lock);
+    int n_changes = s->n_changes;
+    pthread_mutex_unlock(&s->lock);
+    assert_true(n_changes >= 2);
 }
 
 static void test_failed(void **state)
