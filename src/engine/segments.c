@@ -186,6 +186,9 @@ int kn_segments_generate(const kn_model_desc *desc, void *model, kn_run *r, kn_e
     int rc = c.ended && c.matched ? 0
                                   : kn_fail(err, KN_ENOMEM, "no memory for the %lld pictures of an overlap",
                                             (long long)r->rq->overlap);
+    /* with the copy that a condition is made of */
+    int64_t host_bytes = (2 * r->rq->overlap + 1) * (int64_t)(c.picture_floats * sizeof(float));
+    kn_device_account_host(r->ctx->dev, host_bytes);
     r->n_segments = c.n;
     if (r->pictures) {
         r->pictures = take_pictures;
@@ -196,6 +199,7 @@ int kn_segments_generate(const kn_model_desc *desc, void *model, kn_run *r, kn_e
     r->pictures = c.pictures;
     r->pictures_ud = c.pictures_ud;
     r->n_segments = 0;
+    kn_device_account_host(r->ctx->dev, -host_bytes);
     free(c.ended);
     free(c.matched);
     return rc;
