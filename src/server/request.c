@@ -363,6 +363,6 @@ int kn_http_n_files(const kn_http_request *rq)
 
 const kn_http_file *kn_http_file_at(const kn_http_request *rq, int i)
 {
-    KN_ASSERT(i >= 0 && i < kn_http_n_files(rq));
+    KN_ASSERT((unsigned)i < (unsigned)kn_http_n_files(rq));
     return &rq->intake->files[i];
 }
