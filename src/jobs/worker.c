@@ -20,6 +20,8 @@
 
 /* A job that does not see the cancel flag for so long after the server went away is not waited for. */
 enum { GRACE_S = 20 };
+/* As often as a person can follow. */
+static const double STEP_PAUSE_S = 0.2;
 
 typedef struct worker {
     kn_wire wire;
@@ -28,6 +30,7 @@ typedef struct worker {
     json_t *run; /* the order that waits */
     bool is_over;
     atomic_bool cancel;
+    double said_s;                   /* when a step was last said */
     const char *thumbnail, *preview; /* of the running job; files */
 } worker;
 
@@ -106,9 +109,20 @@ static void *listener(void *ud)
 
 /* ---- the job ---- */
 
+/* Small models make many steps a second, and everyone who listens is told of each: of steps in a hurry only some are said, the
+ * last one always. */
+static bool is_worth_saying(worker *w, const kn_event *e)
+{
+    double now = kn_clock_s();
+    if (e->kind == KN_EVENT_STEP && e->done < e->total && now - w->said_s < STEP_PAUSE_S)
+        return false;
+    w->said_s = now;
+    return true;
+}
+
 static void on_event(void *ud, const kn_event *e)
 {
-    if (e->kind == KN_EVENT_PHASE_END)
+    if (e->kind == KN_EVENT_PHASE_END || (e->kind == KN_EVENT_STEP && !is_worth_saying(ud, e)))
         return;
     if (e->kind == KN_EVENT_NOTE) {
         json_t *text = json_string(e->text); /* NULL if a file's name is not UTF-8 */
