@@ -19,6 +19,7 @@ job() { # prints the sampling seconds of one job
         -d "{\"model\": \"demo\", \"prompt\": \"a red ball\", \"steps\": $steps, \"seed\": 1}" | sed 's/.*"id":"\([^"]*\)".*/\1/')
     until curl -s "$api/jobs/$id" | grep -q '"state":"completed"'; do sleep 0.5; done
     curl -s "$api/jobs/$id" | sed 's/.*"phase":"sampling","detail":"","seconds":\([0-9.]*\).*/\1/'
+    echo
 }
 
 job >/dev/null # the first one warms up
