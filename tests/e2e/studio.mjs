@@ -20,6 +20,9 @@ export const OWN_STUDIO = !process.env.KINORA_URL;
 /* So many steps that the test is done long before the job. */
 export const LONG_STEPS = '1000';
 
+/* Those of tests that failed included. */
+const running = new Set();
+
 /* Of its own, for tests that stop it or give it a token. */
 export async function startStudio({ token, dir, port = 0 } = {}) {
     if (!OWN_STUDIO)
@@ -48,6 +51,7 @@ export async function startStudio({ token, dir, port = 0 } = {}) {
         child.on('exit', (code) => reject(new Error(`kinora serve ended with ${code}: ${said}`)));
     });
     const stop = async ({ keep = false } = {}) => {
+        running.delete(stop);
         if (child.exitCode === null) {
             const gone = new Promise((resolve) => child.on('exit', resolve));
             child.kill('SIGTERM');
@@ -56,6 +60,7 @@ export async function startStudio({ token, dir, port = 0 } = {}) {
         if (!keep)
             fs.rmSync(data, { recursive: true, force: true });
     };
+    running.add(stop);
     return { url, data, port: Number(new URL(url).port), stop };
 }
 
@@ -67,8 +72,9 @@ export function openStudio() {
     return shared;
 }
 
-export async function closeStudio() {
-    await (await shared)?.stop();
+export async function closeStudios() {
+    for (const stop of [...running])
+        await stop();
     shared = null;
 }
 
