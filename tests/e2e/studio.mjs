@@ -49,6 +49,11 @@ export async function startStudio({ token, dir, port = 0 } = {}) {
         child.stderr.on('data', hear);
         child.on('error', reject);
         child.on('exit', (code) => reject(new Error(`kinora serve ended with ${code}: ${said}`)));
+    }).catch((e) => {
+        child.kill();
+        if (!dir)
+            fs.rmSync(data, { recursive: true, force: true });
+        throw e;
     });
     const stop = async ({ keep = false } = {}) => {
         running.delete(stop);
