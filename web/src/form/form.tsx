@@ -2,7 +2,7 @@
 import { useRef } from 'preact/hooks';
 import { ApiError } from '../api';
 import { edit, submit } from '../state/actions';
-import { chosenModel, clearForm, editingId, model, params, request, serverErrors, values } from '../state/draft';
+import { chosenModel, clearForm, editingId, model, params, request, sendErrors, values } from '../state/draft';
 import { complain, say } from '../state/messages';
 import { models, taskText, usableModels } from '../state/models';
 import { offer } from '../state/stage';
@@ -18,10 +18,14 @@ import { errorsOf } from './values';
 
 function ModelPicker() {
     const chosen = model.value;
+    const choose = (name: string) => {
+        chosenModel.value = name;
+        sendErrors.value = {};
+    };
     return (
         <div class="field wide">
             <label class="field-label" for="field-model">Model</label>
-            <select id="field-model" name="model" value={chosen?.name} onChange={(e) => (chosenModel.value = e.currentTarget.value)}>
+            <select id="field-model" name="model" value={chosen?.name} onChange={(e) => choose(e.currentTarget.value)}>
                 {usableModels.value.map((m) => <option key={m.name} value={m.name}>{m.title}</option>)}
             </select>
             {chosen && <p class="field-note">{chosen.tasks.map(taskText).join(' · ')}</p>}
@@ -51,10 +55,11 @@ async function send(): Promise<void> {
         return;
     }
     if (what['prompt'] === undefined && params.peek().some((p) => p.name === 'prompt')) {
-        serverErrors.value = { prompt: 'Describe the video first' };
+        sendErrors.value = { prompt: 'Describe the video first' };
         focusField('prompt');
         return;
     }
+    sendErrors.value = {};
     try {
         if (editingId.peek()) {
             await edit(editingId.peek()!, { request: what });
@@ -66,7 +71,7 @@ async function send(): Promise<void> {
         }
     } catch (e) {
         if (e instanceof ApiError && e.param)
-            serverErrors.value = { [e.param]: e.message };
+            sendErrors.value = { [e.param]: e.message };
         complain(e);
     }
 }

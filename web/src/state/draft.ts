@@ -17,8 +17,10 @@ const saved = recall<Partial<Draft>>('draft', {});
 export const chosenModel = signal(saved.model ?? '');
 export const values = signal<FormValues>(saved.values ?? {});
 export const editingId = signal<string | null>(saved.editing ?? null); /* the waiting job that the form changes */
-/* What the server said of a parameter that the page could not know. */
-export const serverErrors = signal<Record<string, string>>({});
+/* What sending the form brought to light; stays until the field is changed. */
+export const sendErrors = signal<Record<string, string>>({});
+/* What the server said of the plan; the next plan says it anew. */
+export const planErrors = signal<Record<string, string>>({});
 
 /* The chosen one while it is there, else the demo, else the first. */
 export const model = computed(() => {
@@ -27,7 +29,9 @@ export const model = computed(() => {
 });
 
 export const params = computed(() => (model.value ? takenParams(model.value) : []));
-export const errors = computed(() => ({ ...serverErrors.value, ...errorsOf(params.value, values.value) }));
+export const errors = computed(() => ({
+    ...planErrors.value, ...sendErrors.value, ...errorsOf(params.value, values.value),
+}));
 export const request = computed<VideoRequest | null>(() =>
     model.value ? toRequest(model.value.name, params.value, values.value) : null,
 );
@@ -41,24 +45,27 @@ export function numberOf(name: string): number | null {
 
 export function setValue(name: string, v: FormValue): void {
     values.value = { ...values.value, [name]: v };
-    if (serverErrors.value[name]) {
-        const rest = { ...serverErrors.value };
-        delete rest[name];
-        serverErrors.value = rest;
-    }
+    for (const errs of [sendErrors, planErrors])
+        if (errs.value[name]) {
+            const rest = { ...errs.value };
+            delete rest[name];
+            errs.value = rest;
+        }
 }
 
 export function loadRequest(from: VideoRequest, editing: string | null = null): void {
     if (typeof from['model'] === 'string')
         chosenModel.value = from['model'];
     values.value = fromRequest(from);
-    serverErrors.value = {};
+    sendErrors.value = {};
+    planErrors.value = {};
     editingId.value = editing;
 }
 
 export function clearForm(): void {
     values.value = {};
-    serverErrors.value = {};
+    sendErrors.value = {};
+    planErrors.value = {};
     editingId.value = null;
 }
 

@@ -2,7 +2,7 @@
 import { effect, signal } from '@preact/signals';
 import { ApiError, isAbort, messageOf, post } from '../api';
 import type { Plan } from '../types';
-import { params, request, serverErrors, values } from './draft';
+import { params, request, planErrors, values } from './draft';
 import { errorsOf } from '../form/values';
 
 export type PlanState =
@@ -20,12 +20,12 @@ async function ask(body: unknown): Promise<void> {
     const mine = (running = new AbortController());
     try {
         plan.value = { kind: 'plan', plan: await post<Plan>('/api/v1/plan', body, mine.signal) };
-        serverErrors.value = {};
+        planErrors.value = {};
     } catch (e) {
         if (isAbort(e))
             return;
         plan.value = { kind: 'refused', message: messageOf(e) };
-        serverErrors.value = e instanceof ApiError && e.param ? { [e.param]: e.message } : {};
+        planErrors.value = e instanceof ApiError && e.param ? { [e.param]: e.message } : {};
     }
 }
 
