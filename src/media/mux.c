@@ -71,6 +71,7 @@ static int begin(kn_mux *m, kn_err *err)
     int rc = avcodec_parameters_from_context(m->stream->codecpar, m->enc.ctx);
     if (rc >= 0)
         rc = write_header(m->out, m->is_growing);
+    m->must_end = rc >= 0 && m->stream->codecpar->codec_id == AV_CODEC_ID_GIF;
     return rc < 0 ? kn_av_fail(err, KN_EIO, rc, "cannot begin %s", m->part) : 0;
 }
 
@@ -149,6 +150,7 @@ int kn_mux_end(kn_mux *m, const char *comment, kn_err *err)
         rc = drain(m, err);
     if (rc)
         return rc;
+    m->must_end = false;
     /* The mov muxer writes its tags with the trailer, so they may come as late as this. */
     rc = close_file(m->out, comment ? av_dict_set(&m->out->metadata, "comment", comment, 0) : 0);
     return rc < 0 ? kn_av_fail(err, KN_EIO, rc, "cannot finish %s", m->part) : 0;
@@ -164,6 +166,8 @@ int kn_mux_commit(kn_mux *m, kn_err *err)
 
 void kn_mux_close(kn_mux *m)
 {
+    if (m->must_end)
+        (void)av_write_trailer(m->out);
     av_packet_free(&m->packet);
     kn_encoder_close(&m->enc);
     if (m->out)
