@@ -13,7 +13,7 @@ typedef struct kn_mux {
     int64_t fault_frame; /* 0: none */
     bool part_exists;
     bool is_growing; /* in fragments, which can be played while more follow */
-    bool must_end; /* the muxer keeps a packet that only its trailer frees */
+    bool must_end;   /* the muxer keeps a packet that only its trailer frees */
 } kn_mux;
 
 /* Opens the part file, then an encoder of the container.  fps as it is to be written. */
