@@ -2,18 +2,17 @@
 #include "server/housekeeping.h"
 
 #include <dirent.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "base/ticker.h"
 #include "server/settings.h"
 
 enum { PERIOD_S = 3600, DAY_S = 86400 };
@@ -23,10 +22,7 @@ struct kn_housekeeping {
     kn_queue *queue;
     void (*log)(void *ud, const char *line);
     void *ud;
-    pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    bool stop;
+    kn_ticker *ticker;
 };
 
 kn_retention kn_housekeeping_limits(const json_t *settings)
@@ -93,7 +89,7 @@ int kn_housekeeping_uploads(const kn_places *places, kn_queue *queue, double age
     return n_removed;
 }
 
-/* ---- the thread ---- */
+/* ---- every hour ---- */
 
 static void say(kn_housekeeping *h, const char *what, int n)
 {
@@ -103,8 +99,9 @@ static void say(kn_housekeeping *h, const char *what, int n)
         h->log(h->ud, line);
 }
 
-static void tidy(kn_housekeeping *h)
+static void tidy(void *ud)
 {
+    kn_housekeeping *h = ud;
     json_t *settings = NULL;
     kn_cleanup c = {0};
     if (kn_settings_load(h->queue, &settings, NULL))
@@ -119,24 +116,6 @@ static void tidy(kn_housekeeping *h)
     json_decref(settings);
 }
 
-static void *work(void *ud)
-{
-    kn_housekeeping *h = ud;
-    pthread_mutex_lock(&h->lock);
-    while (!h->stop) {
-        struct timespec until;
-        pthread_mutex_unlock(&h->lock);
-        tidy(h);
-        pthread_mutex_lock(&h->lock);
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_sec += PERIOD_S;
-        if (!h->stop)
-            pthread_cond_timedwait(&h->changed, &h->lock, &until);
-    }
-    pthread_mutex_unlock(&h->lock);
-    return NULL;
-}
-
 int kn_housekeeping_start(const kn_places *places, kn_queue *queue, void (*log)(void *ud, const char *line),
                           void *ud, kn_housekeeping **ret, kn_err *err)
 {
@@ -144,26 +123,18 @@ int kn_housekeeping_start(const kn_places *places, kn_queue *queue, void (*log)(
     if (!h)
         return kn_fail(err, KN_ENOMEM, "no memory for housekeeping");
     *h = (kn_housekeeping){.places = places, .queue = queue, .log = log, .ud = ud};
-    pthread_mutex_init(&h->lock, NULL);
-    pthread_cond_init(&h->changed, NULL);
-    if (pthread_create(&h->thread, NULL, work, h)) {
+    int rc = kn_ticker_start(PERIOD_S, tidy, h, "housekeeping", &h->ticker, err);
+    if (rc)
         free(h);
-        return kn_fail(err, KN_ENOMEM, "no thread for housekeeping");
-    }
-    *ret = h;
-    return 0;
+    else
+        *ret = h;
+    return rc;
 }
 
 void kn_housekeeping_stop(kn_housekeeping *h)
 {
     if (!h)
         return;
-    pthread_mutex_lock(&h->lock);
-    h->stop = true;
-    pthread_cond_signal(&h->changed);
-    pthread_mutex_unlock(&h->lock);
-    pthread_join(h->thread, NULL);
-    pthread_cond_destroy(&h->changed);
-    pthread_mutex_destroy(&h->lock);
+    kn_ticker_stop(h->ticker);
     free(h);
 }

@@ -1,7 +1,6 @@
 #define _GNU_SOURCE
 #include "server/resources.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,16 +10,15 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/ram.h"
+#include "base/ticker.h"
 #include "engine/hardware.h"
 
 enum { PERIOD_S = 2 };
 
 struct kn_resources {
     kn_feed *feed;
-    pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    bool stop;
+    kn_cpu_times times;
+    kn_ticker *ticker;
 };
 
 static void read_cpu(kn_cpu_times *t)
@@ -64,45 +62,29 @@ json_t *kn_resources_sample(kn_cpu_times *times)
 {
     kn_cpu_times now = *times;
     read_cpu(&now);
-    bool is_first = times->all == 0 || now.all <= times->all;
-    double percent = is_first ? 0 : 100.0 * (double)(now.busy - times->busy) / (double)(now.all - times->all);
+    bool is_known = times->all > 0 && now.all > times->all;
+    double percent =
+        is_known ? 100.0 * (double)(now.busy - times->busy) / (double)(now.all - times->all) : -1;
     *times = now;
     size_t total = kn_ram_total(), available = kn_ram_available();
-    return json_pack("{s:s, s:I, s:f, s:i, s:{s:I, s:I, s:I}, s:o}", "type", "resources", "time",
-                     (json_int_t)kn_clock_unix(), "cpu_percent", percent, "n_cores",
+    return json_pack("{s:s, s:I, s:o, s:i, s:{s:I, s:I, s:I}, s:o}", "type", "resources", "time",
+                     (json_int_t)kn_clock_unix(), "cpu_percent", known_or_null(percent), "n_cores",
                      (int)sysconf(_SC_NPROCESSORS_ONLN), "ram", "total_bytes", (json_int_t)total,
                      "used_bytes", (json_int_t)(total > available ? total - available : 0), "process_bytes",
                      (json_int_t)kn_ram_resident(), "gpus", gpus_to_json());
 }
 
-static void publish(kn_resources *r, kn_cpu_times *times)
+static void publish(void *ud)
 {
-    json_t *sample = kn_resources_sample(times);
+    kn_resources *r = ud;
+    if (!kn_feed_n_listeners(r->feed))
+        return;
+    json_t *sample = kn_resources_sample(&r->times);
     char *text = sample ? json_dumps(sample, JSON_COMPACT | JSON_REAL_PRECISION(6)) : NULL;
     if (text)
         kn_feed_publish(r->feed, 0, "resources", text);
     free(text);
     json_decref(sample);
-}
-
-static void *watch(void *ud)
-{
-    kn_resources *r = ud;
-    kn_cpu_times times = {0};
-    pthread_mutex_lock(&r->lock);
-    while (!r->stop) {
-        struct timespec until;
-        pthread_mutex_unlock(&r->lock);
-        if (kn_feed_n_listeners(r->feed))
-            publish(r, &times);
-        pthread_mutex_lock(&r->lock);
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_sec += PERIOD_S;
-        if (!r->stop)
-            pthread_cond_timedwait(&r->changed, &r->lock, &until);
-    }
-    pthread_mutex_unlock(&r->lock);
-    return NULL;
 }
 
 int kn_resources_start(kn_feed *feed, kn_resources **ret, kn_err *err)
@@ -111,26 +93,18 @@ int kn_resources_start(kn_feed *feed, kn_resources **ret, kn_err *err)
     if (!r)
         return kn_fail(err, KN_ENOMEM, "no memory for the resource monitor");
     r->feed = feed;
-    pthread_mutex_init(&r->lock, NULL);
-    pthread_cond_init(&r->changed, NULL);
-    if (pthread_create(&r->thread, NULL, watch, r)) {
+    int rc = kn_ticker_start(PERIOD_S, publish, r, "the resource monitor", &r->ticker, err);
+    if (rc)
         free(r);
-        return kn_fail(err, KN_ENOMEM, "no thread for the resource monitor");
-    }
-    *ret = r;
-    return 0;
+    else
+        *ret = r;
+    return rc;
 }
 
 void kn_resources_stop(kn_resources *r)
 {
     if (!r)
         return;
-    pthread_mutex_lock(&r->lock);
-    r->stop = true;
-    pthread_cond_signal(&r->changed);
-    pthread_mutex_unlock(&r->lock);
-    pthread_join(r->thread, NULL);
-    pthread_cond_destroy(&r->changed);
-    pthread_mutex_destroy(&r->lock);
+    kn_ticker_stop(r->ticker);
     free(r);
 }

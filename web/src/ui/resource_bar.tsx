@@ -62,7 +62,7 @@ export function ResourceBar() {
     const last = all.at(-1);
     return (
         <section class="resources" aria-label="What the machine does">
-            <Meter name="CPU" value={percent(last?.cpu_percent)} series={all.map((r) => r.cpu_percent)}
+            <Meter name="CPU" value={percent(last?.cpu_percent)} series={all.map((r) => r.cpu_percent ?? 0)}
                 hint={last ? `${last.n_cores} cores, ${percent(last.cpu_percent)} busy` : 'Processor'} />
             <Meter name="RAM" value={bytes(last?.ram.used_bytes)}
                 series={all.map((r) => part(r.ram.used_bytes, r.ram.total_bytes))}
