@@ -4,11 +4,6 @@
 
 #include "engine/hardware.h"
 
-static void be_quiet(void *ud, const char *text)
-{
-    (void)ud, (void)text;
-}
-
 static int rates_for(kn_known_rates *known, kn_device *dev, kn_dtype dtype, const char *path, kn_rates *ret,
                      kn_err *err)
 {
@@ -35,7 +30,7 @@ int kn_estimate_make(const kn_model_desc *desc, const char *path, const kn_reque
     kn_request_init(&e.request);
     int rc = kn_request_copy(given, &e.request, err);
     if (!rc)
-        rc = kn_model_open(desc, path, &e.request, note ? note : be_quiet, ud, &model, err);
+        rc = kn_model_open(desc, path, &e.request, note, ud, &model, err);
     bool is_open_seed = e.request.seed == KN_UNSET_INT;
     if (is_open_seed)
         e.request.seed = 0;

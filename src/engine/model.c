@@ -1,9 +1,23 @@
 #include "engine/model.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "engine/model_defaults.h"
+
+void kn_note(const kn_notes *n, const char *fmt, ...)
+{
+    char text[256];
+    va_list ap;
+    if (!n->fn)
+        return;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    n->fn(n->ud, text);
+}
 
 bool kn_model_takes(const kn_model_desc *d, const char *name)
 {

@@ -22,6 +22,11 @@ json_t *kn_tasks_to_json(unsigned tasks);
 
 /* Says a change that prepare made. */
 typedef void (*kn_note_fn)(void *ud, const char *text);
+typedef struct kn_notes {
+    kn_note_fn fn; /* NULL: nobody listens */
+    void *ud;
+} kn_notes;
+void kn_note(const kn_notes *n, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* A parameter this family takes, with the default it documents; ends with {0}. */
 typedef struct kn_model_param {
@@ -55,8 +60,8 @@ typedef struct kn_model_desc {
 } kn_model_desc;
 
 /* Opens the model at `path` (where rq->model lies; NULL: rq->model says it) and completes the request: first what the
- * model folder's kinora.json says (engine/model_defaults.h), then what the family says. rq->model stays as it is; rq may
- * be partly filled on failure. */
+ * model folder's kinora.json says (engine/model_defaults.h), then what the family says. rq->model stays as it is; note
+ * may be NULL; rq may be partly filled on failure. */
 int kn_model_open(const kn_model_desc *d, const char *path, kn_request *rq, kn_note_fn note, void *ud,
                   void **ret_model, kn_err *err);
 /* Whether the family takes the parameter of that name. */

@@ -10,23 +10,6 @@
  * 103 of 255 to 101), and a tail of 1 or 4 changes no seam. */
 enum { DEFAULT_OVERLAP = 1, DEFAULT_TAIL = 0 };
 
-typedef struct notes {
-    kn_note_fn fn;
-    void *ud;
-} notes;
-
-static void say(const notes *n, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void say(const notes *n, const char *fmt, ...)
-{
-    char text[256];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    if (n->fn)
-        n->fn(n->ud, text);
-}
-
 /* Frames that a segment adds to those before it. */
 static int64_t advance(const kn_request *rq)
 {
@@ -40,12 +23,12 @@ int kn_segments_count(const kn_request *rq)
     return 1 + (int)((rq->frames - rq->segment_frames + advance(rq) - 1) / advance(rq));
 }
 
-static void round_to_group(int64_t *v, const char *name, int64_t group, const notes *n)
+static void round_to_group(int64_t *v, const char *name, int64_t group, const kn_notes *n)
 {
     int64_t rounded = *v % group == 1 ? *v : *v / group * group + 1;
     if (rounded != *v)
-        say(n, "%s %lld -> %lld: this model needs %lldn+1", name, (long long)*v, (long long)rounded,
-            (long long)group);
+        kn_note(n, "%s %lld -> %lld: this model needs %lldn+1", name, (long long)*v, (long long)rounded,
+                (long long)group);
     *v = rounded;
 }
 
@@ -77,7 +60,7 @@ static int check(const kn_request *rq, kn_err *err)
 }
 
 /* What is left open between segments. */
-static int complete(kn_request *rq, int64_t group, const notes *n, kn_err *err)
+static int complete(kn_request *rq, int64_t group, const kn_notes *n, kn_err *err)
 {
     if (rq->overlap == KN_UNSET_INT)
         rq->overlap = DEFAULT_OVERLAP;
@@ -99,7 +82,7 @@ static int take_first_prompt(kn_request *rq, kn_err *err)
 
 int kn_segments_prepare(kn_request *rq, const kn_segment_rules *rules, kn_note_fn note, void *ud, kn_err *err)
 {
-    notes n = {note, ud};
+    kn_notes n = {note, ud};
     if (!rules->possible && says_segments(rq))
         return kn_fail(err, KN_EINVAL, "%s: it cannot go on from pictures, so that a video has no segments",
                        rules->why_not);
@@ -124,7 +107,7 @@ int kn_segments_prepare(kn_request *rq, const kn_segment_rules *rules, kn_note_f
     if (!rc)
         rc = take_first_prompt(rq, err);
     if (!rc)
-        say(&n, "%lld frames in %d segments of %lld", (long long)rq->frames, kn_segments_count(rq),
-            (long long)frames);
+        kn_note(&n, "%lld frames in %d segments of %lld", (long long)rq->frames, kn_segments_count(rq),
+                (long long)frames);
     return rc;
 }

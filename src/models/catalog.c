@@ -43,11 +43,6 @@ json_t *kn_catalog_parameters(const kn_model_desc *d)
     return list;
 }
 
-static void be_quiet(void *ud, const char *text)
-{
-    (void)ud, (void)text;
-}
-
 /* What a request that leaves everything open becomes; of a model that needs a picture, what its folder says. */
 static json_t *defaults_to_json(const kn_model_desc *d, const char *name, const char *path,
                                 const kn_model_defaults *folder)
@@ -58,7 +53,7 @@ static json_t *defaults_to_json(const kn_model_desc *d, const char *name, const 
     json_t *o = NULL;
     kn_request_init(&rq);
     if (!kn_request_set(&rq, "model", name, NULL) && !kn_request_set(&rq, "prompt", "-", NULL) &&
-        !kn_model_open(d, path, &rq, be_quiet, NULL, &model, NULL)) {
+        !kn_model_open(d, path, &rq, NULL, NULL, &model, NULL)) {
         o = kn_request_to_json(&rq);
         for (size_t i = 0; i < sizeof users / sizeof *users; i++)
             json_object_del(o, users[i]);

@@ -11,22 +11,6 @@
 
 enum { FRAMES = 81, TI2V_FRAMES = 121 };
 
-typedef struct notes {
-    void (*fn)(void *ud, const char *text);
-    void *ud;
-} notes;
-
-static void say(const notes *n, const char *fmt, ...)
-{
-    char text[256];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    if (n->fn)
-        n->fn(n->ud, text);
-}
-
 static void default_int(int64_t *v, int64_t fallback)
 {
     if (*v == KN_UNSET_INT)
@@ -82,7 +66,7 @@ static double usual_area(const kn_wan_model *m, const kn_request *rq)
     return m->expand_timesteps ? 704.0 * 1280 : 480.0 * 832;
 }
 
-static int size_from_picture(double area, int64_t step, kn_request *rq, const notes *n, kn_err *err)
+static int size_from_picture(double area, int64_t step, kn_request *rq, const kn_notes *n, kn_err *err)
 {
     kn_image im = {0};
     int rc = kn_image_load(rq->image, &im, err);
@@ -94,40 +78,40 @@ static int size_from_picture(double area, int64_t step, kn_request *rq, const no
             w = (int64_t)lround(sqrt(area / aspect)) / step * step;
     rq->height = h < step ? step : h;
     rq->width = w < step ? step : w;
-    say(n, "size %lldx%lld follows the picture's shape", (long long)rq->width, (long long)rq->height);
+    kn_note(n, "size %lldx%lld follows the picture's shape", (long long)rq->width, (long long)rq->height);
     return 0;
 }
 
-static int round_size(int64_t *v, const char *what, int64_t step, const notes *n, kn_err *err)
+static int round_size(int64_t *v, const char *what, int64_t step, const kn_notes *n, kn_err *err)
 {
     int64_t rounded = *v / step * step;
     if (rounded < step)
         return kn_fail(err, KN_EINVAL, "%s %lld is too small; this model needs at least %lld", what,
                        (long long)*v, (long long)step);
     if (rounded != *v)
-        say(n, "%s %lld -> %lld: this model needs multiples of %lld", what, (long long)*v, (long long)rounded,
-            (long long)step);
+        kn_note(n, "%s %lld -> %lld: this model needs multiples of %lld", what, (long long)*v,
+                (long long)rounded, (long long)step);
     *v = rounded;
     return 0;
 }
 
-static void round_frames(kn_request *rq, int64_t group, const notes *n)
+static void round_frames(kn_request *rq, int64_t group, const kn_notes *n)
 {
     int64_t rounded = rq->frames % group == 1 ? rq->frames : rq->frames / group * group + 1;
     if (rounded != rq->frames)
-        say(n, "frames %lld -> %lld: this model needs %lldn+1", (long long)rq->frames, (long long)rounded,
-            (long long)group);
+        kn_note(n, "frames %lld -> %lld: this model needs %lldn+1", (long long)rq->frames, (long long)rounded,
+                (long long)group);
     rq->frames = rounded;
 }
 
 /* Tiles overlap by a quarter: two latents are the least. */
-static void round_tile(kn_request *rq, int64_t scale, const notes *n)
+static void round_tile(kn_request *rq, int64_t scale, const kn_notes *n)
 {
     int64_t rounded = rq->vae_tile / scale * scale;
     rounded = rounded < 2 * scale ? 2 * scale : rounded;
     if (rounded != rq->vae_tile)
-        say(n, "vae_tile %lld -> %lld: tiles are multiples of %lld, at least %lld", (long long)rq->vae_tile,
-            (long long)rounded, (long long)scale, (long long)(2 * scale));
+        kn_note(n, "vae_tile %lld -> %lld: tiles are multiples of %lld, at least %lld",
+                (long long)rq->vae_tile, (long long)rounded, (long long)scale, (long long)(2 * scale));
     rq->vae_tile = rounded;
 }
 
@@ -173,7 +157,7 @@ static int prepare_length(const kn_wan_model *m, kn_request *rq, kn_note_fn fn, 
 int kn_wan_prepare(kn_wan_model *m, kn_request *rq, void (*fn)(void *ud, const char *text), void *ud,
                    kn_err *err)
 {
-    notes n = {fn, ud};
+    kn_notes n = {fn, ud};
     int64_t step = (int64_t)m->vae.scale_spatial * m->dit[KN_WAN_HIGH].patch[1];
     bool ti2v = m->expand_timesteps;
     int rc = check_inputs(m, rq, err);
