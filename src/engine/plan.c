@@ -134,13 +134,14 @@ json_t *kn_plan_to_json(const kn_plan *p)
 {
     json_t *policy = json_pack("{s:s, s:i, s:I}", "dtype", kn_dtype_name(p->dtype), "resident_blocks",
                                p->policy.n_resident, "vae_tile", (json_int_t)p->policy.vae_tile);
-    return json_pack("{s:s, s:o, s:i, s:i, s:I, s:I, s:I, s:I, s:b, s:s?, s:f, s:o, s:o}", "dtype",
+    return json_pack("{s:s, s:o, s:i, s:i, s:I, s:I, s:I, s:I, s:b, s:s?, s:o, s:o, s:o}", "dtype",
                      kn_dtype_name(p->dtype), "policy", policy, "segments", p->n_segments, "blocks",
                      p->n_blocks, "peak_bytes", (json_int_t)p->peak_bytes, "need_bytes",
                      (json_int_t)p->need_bytes, "budget_bytes", (json_int_t)p->budget_bytes,
                      "mem_total_bytes", (json_int_t)p->mem_total_bytes, "fits", kn_plan_fits(p), "advice",
-                     kn_plan_fits(p) ? NULL : kn_plan_advice(p), "seconds", p->seconds, "phases",
-                     phases_to_json(p), "candidates", candidates_to_json(p));
+                     kn_plan_fits(p) ? NULL : kn_plan_advice(p), "seconds",
+                     p->seconds > 0 ? json_real(p->seconds) : json_null(), "phases", phases_to_json(p),
+                     "candidates", candidates_to_json(p));
 }
 
 int kn_plan_pin(const json_t *plan, const char *origin, kn_request *rq, kn_err *err)

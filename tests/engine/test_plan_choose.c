@@ -149,6 +149,8 @@ static void a_plan_can_be_pinned(void **state)
     kn_err err = {0};
     CHOOSE(&p, "memory_budget", "1500M");
     json_t *o = kn_plan_to_json(&p);
+    assert_true(p.seconds > 0 ? json_real_value(json_object_get(o, "seconds")) == p.seconds
+                              : json_is_null(json_object_get(o, "seconds")));
     kn_request_init(&rq);
     assert_int_equal(kn_plan_pin(o, "plan.json", &rq, &err), 0);
     assert_int_equal(rq.resident_blocks, p.policy.n_resident);

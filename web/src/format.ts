@@ -29,7 +29,10 @@ export function duration(s: number | null | undefined): string {
 }
 
 /* "about 6 s", "under 1 s" */
-export function about(s: number): string {
+/* null: this model was never timed here. */
+export function about(s: number | null): string {
+    if (s === null)
+        return 'time not known yet';
     return s < 0.95 ? duration(s) : `about ${duration(s)}`;
 }
 

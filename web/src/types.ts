@@ -60,7 +60,7 @@ export interface Plan {
     advice: string | null;
     need_bytes: number;
     budget_bytes: number;
-    seconds: number;
+    seconds: number | null; /* this model was never timed here */
     dtype: string;
     policy: Record<string, unknown>;
     request: VideoRequest; /* with every default */
@@ -138,7 +138,7 @@ export interface Gpu {
 export interface Resources {
     type: 'resources';
     time: number;
-    cpu_percent: number;
+    cpu_percent: number | null;
     n_cores: number;
     ram: { total_bytes: number; used_bytes: number; process_bytes: number };
     gpus: Gpu[];

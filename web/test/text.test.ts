@@ -28,6 +28,7 @@ test('times', () => {
     assert.equal(duration(7380), '2 h 03 min');
     assert.equal(about(0.3), 'under 1 s');
     assert.equal(about(12), 'about 12 s');
+    assert.equal(about(null), 'time not known yet');
     assert.equal(perStep(0.223), '0.22 s a step');
     assert.equal(perStep(12.4), '12 s a step');
     assert.equal(ago(100, 130), 'just now');
