@@ -145,15 +145,19 @@ static file_kind kind_of(const char *name)
         const char *name;
         file_kind kind;
     } kinds[] = {
-        {"image", FILE_MEDIA},        {"last_image", FILE_MEDIA},     {"video", FILE_MEDIA},
-        {"mask", FILE_MEDIA},         {"reference", FILE_MEDIA},      {"vae", FILE_MODEL},
-        {"text_encoder", FILE_MODEL}, {"transformer_2", FILE_MODEL},  {"config", FILE_MODEL},
-        {"output", FILE_REFUSED},     {"save_tensors", FILE_REFUSED}, {"latents", FILE_REFUSED},
+        {"image", FILE_MEDIA},          {"last_image", FILE_MEDIA},    {"video", FILE_MEDIA},
+        {"mask", FILE_MEDIA},           {"reference", FILE_MEDIA},     {"vae", FILE_MODEL},
+        {"text_encoder", FILE_MODEL},   {"transformer_2", FILE_MODEL}, {"config", FILE_MODEL},
+        {"model", FILE_MODEL},          {"lora", FILE_MODEL},          {"output", FILE_REFUSED},
+        {"save_tensors", FILE_REFUSED}, {"latents", FILE_REFUSED},
     };
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (strcmp(kinds[i].name, name) == 0)
             return kinds[i].kind;
-    return FILE_NOT;
+    /* a file that nobody thought of here must not be read */
+    const kn_param *p = kn_param_find(name);
+    bool is_file = p && (p->type == KN_PARAM_FILE || p->type == KN_PARAM_FILES || p->type == KN_PARAM_LORAS);
+    return is_file ? FILE_REFUSED : FILE_NOT;
 }
 
 static int find_text(const kn_places *p, file_kind kind, const char *param, const json_t *value, json_t **ret,
@@ -227,9 +231,8 @@ static int find_value(const kn_places *p, const char *name, const json_t *value,
     file_kind kind = kind_of(name);
     if (kind == FILE_REFUSED)
         return kn_fail(err, KN_EINVAL, "%s: cannot be set through the API", name);
-    if (strcmp(name, "model") == 0 &&
-        !is_name_of_model(json_string_value(value) ? json_string_value(value) : ""))
-        kind = FILE_MODEL;
+    if (strcmp(name, "model") == 0 && json_is_string(value) && is_name_of_model(json_string_value(value)))
+        kind = FILE_NOT;
     if (strcmp(name, "lora") == 0)
         return find_loras(p, value, ret, err);
     if (kind == FILE_NOT) {
@@ -281,10 +284,8 @@ void kn_places_sweep(const kn_places *p, const char *job_id)
     remove_tree(p->state, job_id, "");
 }
 
-void kn_places_remove(const kn_places *p, const char *job_id)
+void kn_places_drop(const kn_places *p, const char *job_id)
 {
     kn_places_sweep(p, job_id);
-    for (int i = 0; i < N_OUTPUTS; i++)
-        remove_tree(p->outputs, job_id, OUTPUTS[i]);
     remove_tree(p->thumbnails, job_id, ".png");
 }

@@ -35,7 +35,7 @@ bool kn_place_name_is_plain(const char *name);
 int kn_places_resolve(const kn_places *p, const json_t *request, json_t **ret, kn_err *err);
 /* What a job leaves while it runs: part files, preview, state. */
 void kn_places_sweep(const kn_places *p, const char *job_id);
-/* That, and its video and thumbnail. */
-void kn_places_remove(const kn_places *p, const char *job_id);
+/* That, and the thumbnail of a video that will not be. */
+void kn_places_drop(const kn_places *p, const char *job_id);
 
 #endif

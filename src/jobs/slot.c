@@ -252,7 +252,7 @@ static void take_stop(attempt *a)
     bool cancelled = wished && now.wish == KN_WISH_CANCEL;
     kn_job_done(&now);
     if (cancelled) /* first: when a client sees that it is cancelled, its files are gone */
-        kn_places_sweep(a->slot->shared->places, a->job->id);
+        kn_places_drop(a->slot->shared->places, a->job->id);
     settle(a, wished ? tell_stopped : tell_back, NULL);
 }
 
@@ -278,7 +278,7 @@ static void take_message(attempt *a, json_t *m)
         if (json_integer_value(json_object_get(m, "code")) == KN_ECANCELLED && a->stop_s > 0) {
             take_stop(a);
         } else {
-            kn_places_sweep(s->shared->places, a->job->id);
+            kn_places_drop(s->shared->places, a->job->id);
             settle(a, tell_failed, m);
         }
     }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "engine/request.h"
 #include "jobs/places.h"
 
 static kn_places places;
@@ -135,6 +136,26 @@ static void test_refused(void **state)
     }
 }
 
+/* Also one that a later version has and nobody listed here. */
+static void test_every_file_is_guarded(void **state)
+{
+    (void)state;
+    int n = 0;
+    for (const kn_param *p = kn_params; p->name; p++) {
+        json_t *o = NULL;
+        char text[128];
+        bool is_list = p->type == KN_PARAM_FILES || p->type == KN_PARAM_LORAS;
+        if (p->type != KN_PARAM_FILE && !is_list)
+            continue;
+        snprintf(text, sizeof text, is_list ? "{\"%s\": [\"/etc/passwd\"]}" : "{\"%s\": \"/etc/passwd\"}",
+                 p->name);
+        if (resolve(text, &o, NULL) == 0)
+            fail_msg("%s can name any file", p->name);
+        n++;
+    }
+    assert_true(n > 5);
+}
+
 static void test_removed(void **state)
 {
     (void)state;
@@ -154,7 +175,10 @@ static void test_removed(void **state)
     assert_false(kn_path_exists(command));
     snprintf(command, sizeof command, "%s/job_c.mp4", places.outputs);
     assert_true(kn_path_exists(command));
-    kn_places_remove(&places, "job_c");
+    touch(places.thumbnails, "job_c.png");
+    kn_places_drop(&places, "job_c");
+    assert_true(kn_path_exists(command));
+    snprintf(command, sizeof command, "%s/job_c.png", places.thumbnails);
     assert_false(kn_path_exists(command));
 }
 
@@ -171,6 +195,7 @@ static void test_models_elsewhere(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_found), cmocka_unit_test(test_refused),
+                                       cmocka_unit_test(test_every_file_is_guarded),
                                        cmocka_unit_test(test_removed),
                                        cmocka_unit_test(test_models_elsewhere)};
     return cmocka_run_group_tests(tests, make, clear);
