@@ -69,7 +69,7 @@ static int change_job(kn_studio *s, const kn_http_request *rq, kn_reply *reply, 
     kn_job job = {0};
     int rc = change(s->queue, kn_http_param(rq, "id"), &job, err);
     if (!rc && job.state == KN_JOB_CANCELLED)
-        kn_places_sweep(&s->places, job.id);
+        kn_places_drop(&s->places, job.id);
     return rc ? rc : reply_job(s, reply, 200, &job, err);
 }
 

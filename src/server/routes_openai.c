@@ -4,14 +4,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/base64.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "models/catalog.h"
 #include "models/demo.h"
-#include "server/studio.h"
+#include "server/foreign.h"
+#include "server/part_file.h"
 
 /* What of the call is kept with the job, in its labels. */
 #define LABEL "openai"
@@ -91,9 +91,7 @@ static int reply_video(kn_studio *s, kn_reply *reply, kn_job *take, kn_err *err)
 /* ---- a call as a request ---- */
 
 /* Their names of our parameters; numbers may come as text, as forms have them. */
-static const struct {
-    const char *theirs, *ours;
-} names[] = {
+static const kn_alias names[] = {
     {"prompt", "prompt"},
     {"negative_prompt", "negative_prompt"},
     {"model", "model"},
@@ -107,15 +105,8 @@ static const struct {
     {"boundary_ratio", "boundary"},
     {"flow_shift", "flow_shift"},
     {"seed", "seed"},
+    {NULL, NULL},
 };
-
-static const char *our_name(const char *theirs)
-{
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strcmp(names[i].theirs, theirs) == 0)
-            return names[i].ours;
-    return NULL;
-}
 
 /* "1280x720" */
 static int take_size(const json_t *v, json_t *request, kn_err *err)
@@ -144,13 +135,19 @@ static int parse_seconds(const json_t *v, double *ret, kn_err *err)
 
 /* ---- input_reference ---- */
 
-static int write_bytes(const char *path, const void *data, size_t size, kn_err *err)
+static int keep_bytes(kn_studio *s, const void *data, size_t size, kn_upload *ret, kn_err *err)
 {
-    FILE *f = fopen(path, "wbxe");
-    bool ok = f && fwrite(data, 1, size, f) == size;
-    if (f && fclose(f))
-        ok = false;
-    return ok ? 0 : kn_fail(err, KN_EIO, "cannot write the picture that was sent");
+    kn_part_file f = {.fd = -1};
+    bool is_full = false;
+    int rc = kn_part_file_open(&f, s->places.uploads, size, err);
+    if (!rc)
+        rc = kn_part_file_write(&f, data, size, &is_full, err);
+    if (!rc)
+        rc = kn_part_file_close(&f, &is_full, err);
+    if (!rc)
+        rc = kn_studio_keep_upload(s, f.path, ret, err);
+    kn_part_file_done(&f);
+    return rc;
 }
 
 /* "data:image/png;base64,..." */
@@ -164,16 +161,8 @@ static int keep_data_url(kn_studio *s, const char *url, kn_upload *ret, kn_err *
                        "input_reference: expected a file, a data URL with base64, or the id of an upload");
     comma += strlen(";base64,");
     int rc = kn_base64_decode(comma, strlen(comma), &data, &size, err);
-    char *path = kn_asprintf("%s/reference-%p.part", s->places.uploads, (void *)data);
-    if (!rc && !path)
-        rc = kn_fail(err, KN_ENOMEM, "no memory for a path");
     if (!rc)
-        rc = write_bytes(path, data, size, err);
-    if (!rc)
-        rc = kn_studio_keep_upload(s, path, ret, err);
-    if (path)
-        unlink(path);
-    free(path);
+        rc = keep_bytes(s, data, size, ret, err);
     free(data);
     return rc;
 }
@@ -212,13 +201,8 @@ static int take_files(kn_studio *s, const kn_http_request *rq, json_t *request, 
 static int take_field(kn_studio *s, const char *name, const json_t *v, json_t *request, double *seconds,
                       kn_err *err)
 {
-    const char *ours = our_name(name);
-    if (json_is_null(v))
+    if (json_is_null(v) || kn_alias_take(names, name, v, request))
         return 0;
-    if (ours) {
-        json_object_set_new(request, ours, kn_form_value(ours, v));
-        return 0;
-    }
     if (strcmp(name, "size") == 0)
         return take_size(v, request, err);
     if (strcmp(name, "seconds") == 0)
@@ -270,7 +254,7 @@ static int post_video(void *ud, const kn_http_request *rq, kn_reply *reply, kn_e
     if (!rc)
         rc = take_files(s, rq, request, err);
     if (!rc && seconds > 0 && !json_object_get(request, "frames"))
-        rc = kn_studio_set_duration(s, reply, seconds, request, err);
+        rc = kn_foreign_set_duration(s, reply, seconds, request, err);
     if (!rc)
         rc = submit(s, reply, request, NULL, err);
     json_decref(request);

@@ -228,11 +228,10 @@ static int put_settings(void *ud, const kn_http_request *rq, kn_reply *reply, kn
     json_t *change = json_object(), *values = NULL;
     int rc = from_groups(kn_http_json(rq), change, err);
     if (!rc)
-        rc = kn_settings_change(s->queue, change, &values, err);
+        rc = kn_studio_change_settings(s, change, &values, err);
     json_decref(change);
     if (rc)
         return rc;
-    kn_studio_apply_settings(s, values);
     json_t *o = to_groups(values);
     json_decref(values);
     return kn_reply_json(reply, 200, o, err);

@@ -140,10 +140,9 @@ static int put_settings(void *ud, const kn_http_request *rq, kn_reply *reply, kn
 {
     kn_studio *s = ud;
     json_t *values = NULL;
-    int rc = kn_settings_change(s->queue, kn_http_json(rq), &values, err);
+    int rc = kn_studio_change_settings(s, kn_http_json(rq), &values, err);
     if (rc)
         return rc;
-    kn_studio_apply_settings(s, values);
     json_t *o = kn_settings_to_json(values);
     json_decref(values);
     return kn_reply_json(reply, 200, o, err);

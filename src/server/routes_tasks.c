@@ -11,7 +11,7 @@
 #include "base/limits.h"
 #include "models/demo.h"
 #include "server/hub_json.h"
-#include "server/studio.h"
+#include "server/foreign.h"
 
 /* What kind of call made a job, in its labels. */
 #define LABEL "task_type"
@@ -86,9 +86,7 @@ static json_t *task_to_json(kn_studio *s, const kn_job *j)
 
 /* ---- a call as a request ---- */
 
-static const struct {
-    const char *theirs, *ours;
-} names[] = {
+static const kn_alias names[] = {
     {"prompt", "prompt"},
     {"negative_prompt", "negative_prompt"},
     {"model_id", "model"},
@@ -99,15 +97,8 @@ static const struct {
     {"seed", "seed"},
     {"width", "width"},
     {"height", "height"},
+    {NULL, NULL},
 };
-
-static const char *our_name(const char *theirs)
-{
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strcmp(names[i].theirs, theirs) == 0)
-            return names[i].ours;
-    return NULL;
-}
 
 static int number_of(const char *name, const json_t *v, double min, double max, double *ret, kn_err *err)
 {
@@ -147,12 +138,8 @@ static int take_field(call *c, const char *name, const json_t *v, kn_err *err)
     size_t i;
     json_t *item;
     int rc = 0;
-    if (json_is_null(v))
+    if (json_is_null(v) || kn_alias_take(names, name, v, c->request))
         return 0;
-    if (our_name(name)) {
-        json_object_set_new(c->request, our_name(name), kn_form_value(our_name(name), v));
-        return 0;
-    }
     if (strcmp(name, "duration_seconds") == 0)
         return number_of(name, v, 0.01, MAX_SECONDS, &c->seconds, err);
     if (strcmp(name, "lora_scale") == 0)
@@ -214,7 +201,7 @@ static int generate(kn_studio *s, const kn_http_request *rq, kn_reply *reply, co
     if (!rc && strcmp(type, "image2video") == 0)
         rc = take_image(s, rq, &c, err);
     if (!rc && c.seconds > 0 && !json_object_get(c.request, "frames"))
-        rc = kn_studio_set_duration(s, reply, c.seconds, c.request, err);
+        rc = kn_foreign_set_duration(s, reply, c.seconds, c.request, err);
     if (!rc)
         rc = kn_studio_submit(s, reply, c.request, labels, 0, &job, err);
     if (!rc)
@@ -361,7 +348,7 @@ static int cancel_task(void *ud, const kn_http_request *rq, kn_reply *reply, kn_
     if (rc)
         return rc;
     if (job.state == KN_JOB_CANCELLED)
-        kn_places_sweep(&s->places, job.id);
+        kn_places_drop(&s->places, job.id);
     json_t *o = json_pack("{s:s, s:o}", "status", "ok", "task", task_to_json(s, &job));
     kn_job_done(&job);
     return kn_reply_json(reply, 200, o, err);

@@ -265,3 +265,11 @@ void kn_studio_apply_settings(kn_studio *s, const json_t *settings)
                            .max_attempts = json_integer_value(json_object_get(settings, "max_attempts")),
                        });
 }
+
+int kn_studio_change_settings(kn_studio *s, const json_t *change, json_t **ret, kn_err *err)
+{
+    int rc = kn_settings_change(s->queue, change, ret, err);
+    if (!rc)
+        kn_studio_apply_settings(s, *ret);
+    return rc;
+}

@@ -59,10 +59,6 @@ int kn_studio_check_request(kn_studio *s, const json_t *given, json_t **ret, jso
 /* Checks it and puts it in line. labels may be NULL. */
 int kn_studio_submit(kn_studio *s, kn_reply *reply, const json_t *request, const json_t *labels,
                      int64_t priority, kn_job *ret, kn_err *err);
-/* A parameter's value that may come as text, as forms have them; a new reference. */
-json_t *kn_form_value(const char *name, const json_t *v);
-/* Sets the request's frames for so many seconds, at the model's rate or the request's own. */
-int kn_studio_set_duration(kn_studio *s, kn_reply *reply, double seconds, json_t *request, kn_err *err);
 /* Stops the job, waits until its worker has let go of it, and removes it with its files. */
 int kn_studio_delete(kn_studio *s, const char *id, kn_err *err);
 /* Keeps an uploaded file, which is moved away, under an id of its own ("upl_....png"), by what its bytes are. */
@@ -77,6 +73,8 @@ const char *kn_media_type(const char *path);
 int kn_studio_hold(kn_studio *s, bool hold, kn_err *err);
 /* What takes effect at once. */
 void kn_studio_apply_settings(kn_studio *s, const json_t *settings);
+/* Changes settings for good and applies them; *ret: all of them as they are now. */
+int kn_studio_change_settings(kn_studio *s, const json_t *change, json_t **ret, kn_err *err);
 /* Says in the reply which parameter an error begins with, if it does; returns the error's code. */
 int kn_reply_blame(kn_reply *r, const kn_err *err);
 /* A job as the API gives it, with its progress. */
