@@ -80,6 +80,23 @@ static inline void studio_kill(studio *s)
     outcome_done(&o);
 }
 
+/* One for all tests of a program: for cmocka_run_group_tests. */
+static studio server;
+
+static inline int server_make(void **state)
+{
+    if (place_make(state))
+        return -1;
+    server = studio_in(*state);
+    return 0;
+}
+
+static inline int server_stop(void **state)
+{
+    studio_stop(&server);
+    return place_remove(state);
+}
+
 /* ---- the client ---- */
 
 static inline int dial(int port)

@@ -5,22 +5,6 @@
     "{\"model\": \"testsrc\", \"prompt\": \"bars\", \"width\": 64, \"height\": 48, \"frames\": 6, "          \
     "\"steps\": 2, \"seed\": 3}"
 
-static studio server;
-
-static int make(void **state)
-{
-    if (place_make(state))
-        return -1;
-    server = studio_in(*state);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    studio_stop(&server);
-    return place_remove(state);
-}
-
 static void test_health(void **state)
 {
     (void)state;
@@ -284,5 +268,5 @@ int main(void)
         cmocka_unit_test(test_upload),      cmocka_unit_test(test_one_server_a_folder),
         cmocka_unit_test(test_bad_options),
     };
-    return cmocka_run_group_tests(tests, make, stop);
+    return cmocka_run_group_tests(tests, server_make, server_stop);
 }

@@ -1,22 +1,6 @@
 /* Clients that were written for other servers: OpenAI's video API, and VideoGen's. */
 #include "studio.h"
 
-static studio server;
-
-static int make(void **state)
-{
-    if (place_make(state))
-        return -1;
-    server = studio_in(*state);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    studio_stop(&server);
-    return place_remove(state);
-}
-
 /* A form of text fields and, if `file` is given, one PNG. */
 static reply send_form(const char *path, const char *const fields[][2], const char *file, const char *png,
                        size_t size)
@@ -340,5 +324,5 @@ int main(void)
         cmocka_unit_test(test_videogen_runtime),
         cmocka_unit_test(test_meta),
     };
-    return cmocka_run_group_tests(tests, make, stop);
+    return cmocka_run_group_tests(tests, server_make, server_stop);
 }

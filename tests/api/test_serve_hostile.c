@@ -1,22 +1,6 @@
 /* Requests that should not be: each is refused with the right status and a clear error, and the server lives on. */
 #include "studio.h"
 
-static studio server;
-
-static int make(void **state)
-{
-    if (place_make(state))
-        return -1;
-    server = studio_in(*state);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    studio_stop(&server);
-    return place_remove(state);
-}
-
 static void check_alive(const char *after)
 {
     reply r = get(&server, "/api/health");
@@ -221,5 +205,5 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_bad_json), cmocka_unit_test(test_deep_and_large),
                                        cmocka_unit_test(test_bad_paths), cmocka_unit_test(test_elsewhere)};
-    return cmocka_run_group_tests(tests, make, stop);
+    return cmocka_run_group_tests(tests, server_make, server_stop);
 }

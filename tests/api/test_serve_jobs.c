@@ -7,22 +7,6 @@
     "\"seed\": " seed "}"
 #define QUICK_JOB "{\"model\": \"testsrc\", \"prompt\": \"x\", \"width\": 64, \"height\": 48, \"frames\": 3}"
 
-static studio server;
-
-static int make(void **state)
-{
-    if (place_make(state))
-        return -1;
-    server = studio_in(*state);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    studio_stop(&server);
-    return place_remove(state);
-}
-
 /* Until it samples and has done `steps` steps. */
 static void wait_steps(const char *id, int steps)
 {
@@ -211,5 +195,5 @@ int main(void)
         cmocka_unit_test(test_failed),         cmocka_unit_test(test_order),
         cmocka_unit_test(test_stop_and_start),
     };
-    return cmocka_run_group_tests(tests, make, stop);
+    return cmocka_run_group_tests(tests, server_make, server_stop);
 }
