@@ -80,8 +80,9 @@ static int plan(const kn_request *rq, bool json, kn_err *err)
     kn_known_rates rates = {0};
     kn_estimate e = {0};
     int rc = kn_model_find(rq->model, &desc, &path, err);
+    kn_estimate_opts opts = {.path = path, .cache_dir = cache_dir, .rates = &rates, .note = print_note};
     if (!rc)
-        rc = kn_estimate_make(desc, path, rq, cache_dir, &rates, print_note, NULL, &e, err);
+        rc = kn_estimate_make(desc, rq, &opts, &e, err);
     if (!rc && json)
         print_json(&e);
     else if (!rc) {

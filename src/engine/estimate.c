@@ -19,8 +19,7 @@ static int rates_for(kn_known_rates *known, kn_device *dev, kn_dtype dtype, cons
     return 0;
 }
 
-int kn_estimate_make(const kn_model_desc *desc, const char *path, const kn_request *given,
-                     const char *cache_dir, kn_known_rates *known, kn_note_fn note, void *ud,
+int kn_estimate_make(const kn_model_desc *desc, const kn_request *given, const kn_estimate_opts *opts,
                      kn_estimate *ret, kn_err *err)
 {
     kn_device *dev = NULL;
@@ -30,7 +29,7 @@ int kn_estimate_make(const kn_model_desc *desc, const char *path, const kn_reque
     kn_request_init(&e.request);
     int rc = kn_request_copy(given, &e.request, err);
     if (!rc)
-        rc = kn_model_open(desc, path, &e.request, note, ud, &model, err);
+        rc = kn_model_open(desc, opts->path, &e.request, opts->note, opts->ud, &model, err);
     bool is_open_seed = e.request.seed == KN_UNSET_INT;
     if (is_open_seed)
         e.request.seed = 0;
@@ -38,9 +37,11 @@ int kn_estimate_make(const kn_model_desc *desc, const char *path, const kn_reque
     if (!rc)
         rc = kn_cpu_device_open(&cpu, &dev, err);
     if (!rc)
-        rc = rates_for(known, dev, kn_request_dtype(&e.request, dev), path, &rates, err);
+        dev->mem_available_bytes += opts->idle_bytes;
     if (!rc)
-        rc = kn_plan_choose(desc, model, &e.request, dev, &rates, cache_dir, &e.plan, err);
+        rc = rates_for(opts->rates, dev, kn_request_dtype(&e.request, dev), opts->path, &rates, err);
+    if (!rc)
+        rc = kn_plan_choose(desc, model, &e.request, dev, &rates, opts->cache_dir, &e.plan, err);
     if (is_open_seed)
         e.request.seed = KN_UNSET_INT;
     if (dev)

@@ -16,9 +16,16 @@ typedef struct kn_estimate {
     char device[160];
 } kn_estimate;
 
-/* path: where the model lies, NULL: it needs no files. note may be NULL. */
-int kn_estimate_make(const kn_model_desc *desc, const char *path, const kn_request *given,
-                     const char *cache_dir, kn_known_rates *rates, kn_note_fn note, void *ud,
+typedef struct kn_estimate_opts {
+    const char *path;      /* where the model lies; NULL: it needs no files */
+    const char *cache_dir; /* as the run will have it; NULL: none */
+    size_t idle_bytes;     /* memory in use that gives way to a run (engine/warm.h) */
+    kn_known_rates *rates;
+    kn_note_fn note; /* may be NULL */
+    void *ud;
+} kn_estimate_opts;
+
+int kn_estimate_make(const kn_model_desc *desc, const kn_request *given, const kn_estimate_opts *opts,
                      kn_estimate *ret, kn_err *err);
 void kn_estimate_done(kn_estimate *e); /* accepts a zeroed one */
 /* The plan's JSON with the complete request. */

@@ -274,6 +274,8 @@ static int attempt(const job *j, kn_phase *ret_phase, bool *ret_encoder_failed, 
     run.policy = res->plan.policy;
     run.cache_dir = j->opts->cache_dir;
     run.state = j->state;
+    run.warm = j->opts->warm;
+    run.plan = &res->plan;
     if (j->opts->planned)
         j->opts->planned(j->opts->event_ud, &res->plan);
     say_policy(&res->plan, &run);
@@ -308,6 +310,13 @@ static int reduce(const job *j, kn_phase phase, kn_err *err)
     kn_policy less = p->policy;
     char why[160], buf[160];
     snprintf(why, sizeof why, "%.150s", err->msg);
+    if (j->opts->warm && kn_warm_bytes(j->opts->warm)) {
+        kn_warm_shrink(j->opts->warm, 0);
+        kn_run_note(j->notes,
+                    "out of memory while %s (%s): trying again without what earlier runs left loaded",
+                    kn_phase_name(phase), why);
+        return go_back(j, err);
+    }
     if (!kn_policy_reduce(&j->res->request, phase, &less))
         return kn_fail(err, KN_ENOMEM, "%.160s; to make it fit: %s", why, kn_plan_advice(p));
     size_t budget = p->budget_bytes;
@@ -391,7 +400,7 @@ int kn_generate(const kn_model_desc *desc, const kn_request *rq, const kn_genera
     if (rc)
         goto out;
     kn_cpu_options cpu = {.n_threads = res.request.threads == KN_UNSET_INT ? 0 : (int)res.request.threads};
-    rc = kn_cpu_device_open(&cpu, &dev, err);
+    rc = opts->warm ? kn_warm_device(opts->warm, &cpu, &dev, err) : kn_cpu_device_open(&cpu, &dev, err);
     if (rc)
         goto out;
     snprintf(res.device, sizeof res.device, "%s", dev->description);
@@ -411,7 +420,8 @@ out:
         kn_run_note(&notes, "what was done is kept: the same request with --resume goes on there");
     kn_run_state_close(state);
     desc->close(model);
-    kn_device_close(dev);
+    if (!opts->warm)
+        kn_device_close(dev);
     kn_result_done(&res);
     return rc;
 }

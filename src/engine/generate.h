@@ -3,6 +3,7 @@
 #define KN_ENGINE_GENERATE_H
 
 #include "engine/plan.h"
+#include "engine/warm.h"
 #include "media/sink.h"
 
 typedef struct kn_generate_opts {
@@ -19,6 +20,7 @@ typedef struct kn_generate_opts {
     int n_faults;
     const char *model_path; /* where rq->model lies (kn_model_find); NULL = rq->model says it */
     const char *cache_dir;  /* of what can be made again (kn_dir_cache); NULL = nothing is kept */
+    kn_warm *warm;          /* what stays loaded between runs, and on which device; NULL: nothing */
     const char *state_dir;  /* where an interrupted run leaves what it has (kn_dir_state); NULL = nowhere */
     bool resume;            /* go on where the last run of the same request stopped */
 } kn_generate_opts;

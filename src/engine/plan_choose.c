@@ -122,6 +122,7 @@ static void set_budget(kn_plan *p, const kn_request *rq, const kn_device *dev)
 {
     p->budget_is_request = rq->memory_budget != KN_UNSET_INT;
     size_t budget = dev->mem_available_bytes, held = kn_ram_resident();
+    held -= held < dev->mem_idle_bytes ? held : dev->mem_idle_bytes;
     if (p->budget_is_request) {
         budget = (size_t)rq->memory_budget;
         budget = budget > held ? budget - held : 0;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "engine/warm.h"
 
 const char *kn_phase_name(kn_phase p)
 {
@@ -89,6 +90,8 @@ void kn_phase_begin(kn_run *r, kn_phase phase, const char *detail, int64_t total
     r->stats_before = r->ctx->stats;
     r->made_before = r->ctx->dev->n_weights_made;
     r->recalled_before = r->ctx->dev->n_weights_recalled;
+    if (r->warm && phase != KN_PHASE_LOAD) /* what is loaded makes its own (kn_run_recall) */
+        kn_warm_make_room(r->warm, r->plan, phase);
     kn_device_reset_peak(r->ctx->dev);
     emit(r,
          &(kn_event){.kind = KN_EVENT_PHASE, .phase = phase, .text = s->detail, .total = total, .eta_s = -1});

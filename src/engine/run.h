@@ -68,6 +68,8 @@ typedef struct kn_policy {
 } kn_policy;
 
 struct kn_run_state;
+struct kn_warm;
+struct kn_plan;
 
 typedef struct kn_run {
     kn_ctx *ctx;
@@ -89,6 +91,8 @@ typedef struct kn_run {
     int n_given;
     int segment, n_segments;    /* of a long video (engine/segments.h); n_segments 0: it is one piece */
     bool with_exact;            /* the denoiser's weights come with their twins (kn_loader.with_exact) */
+    struct kn_warm *warm;       /* what stays loaded after the run (engine/warm.h); borrowed; NULL: nothing */
+    const struct kn_plan *plan; /* with warm: what the run may need; borrowed */
     struct kn_run_state *state; /* what is kept to be resumed (engine/run_state.h); borrowed; NULL: nothing */
 
     kn_span spans[KN_MAX_SPANS]; /* in segments: those of a kind are one */

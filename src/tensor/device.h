@@ -123,6 +123,8 @@ struct kn_device {
     size_t mem_total_bytes;
     size_t mem_available_bytes; /* of it, free when the device was opened */
     size_t mem_weights_bytes;   /* live weights now */
+    size_t
+        mem_idle_bytes; /* weights that no run uses and that go when one needs their room; not in the above */
     size_t mem_pool_bytes;      /* sum of the pools' extents now */
     size_t mem_host_bytes;      /* large host buffers now, where the device computes in host memory */
     size_t mem_peak_bytes;      /* most of their sum since the last kn_device_reset_peak */

@@ -14,6 +14,12 @@
 
 enum { KN_WAN_HIGH, KN_WAN_LOW, KN_WAN_EXPERTS }; /* the first is the only one of most models */
 
+/* What normalised latents look like, about: 0..1 (models/wan/preview.h). */
+typedef struct kn_wan_colours {
+    bool are_known;
+    float base[3], slope[KN_WAN_VAE_MAX_Z][3];
+} kn_wan_colours;
+
 typedef struct kn_wan_model {
     char *path;
     kn_wan_config dit[KN_WAN_EXPERTS];
@@ -21,6 +27,7 @@ typedef struct kn_wan_model {
     kn_lora_set *loras[KN_WAN_EXPERTS];    /* NULL: none */
     kn_wan_vae_config vae;
     kn_checkpoint *vae_ck;
+    kn_wan_colours colours; /* once a run was watched */
     kn_t5_config text;
     kn_checkpoint *text_ck;
     kn_tokenizer *tokenizer; /* NULL with random weights */

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "engine/run_state.h"
+#include "models/wan/loaded.h"
 
 /* ---- decoding ---- */
 
@@ -50,23 +51,17 @@ static kn_wan_tiling tiling_of(int64_t tile, int scale)
 int kn_wan_decode(kn_wan_model *m, kn_run *r, const float *latents, const int64_t dims[4], kn_err *err)
 {
     kn_ctx *c = r->ctx;
-    kn_wan_vae vae;
-    kn_weight_set set;
-    kn_loader l;
+    kn_wan_loaded *l = NULL;
     int64_t z = dims[0], positions = dims[1] * dims[2] * dims[3];
     emitter e = {.r = r, .width = dims[3] * m->vae.scale_spatial, .height = dims[2] * m->vae.scale_spatial};
     float *host = kn_calloc((size_t)(positions * z), sizeof *host);
     e.rgb = kn_calloc((size_t)(e.width * e.height), 3 * sizeof *e.rgb);
     kn_phase_begin(r, KN_PHASE_DECODE, "", dims[1]);
-    kn_weight_set_init(&set, c->dev);
     int rc = host && e.rgb ? 0
                            : kn_fail(err, KN_ENOMEM, "no memory for a picture of %lldx%lld",
                                      (long long)e.width, (long long)e.height);
-    if (!rc) {
-        kn_loader_init(&l, &set, m->vae_ck, NULL, c->act);
-        kn_wan_vae_load(&vae, &m->vae, &l, KN_WAN_VAE_DECODER);
-        rc = kn_loader_finish(&l, kn_wan_vae_ignore_encoder, err);
-    }
+    if (!rc)
+        rc = kn_wan_load_decoder(m, r, KN_PHASE_DECODE, &l, err);
     if (!rc) {
         kn_wan_tiling tiling = tiling_of(r->policy.vae_tile, m->vae.scale_spatial);
         kn_wan_vae_hooks hooks = {
@@ -75,10 +70,10 @@ int kn_wan_decode(kn_wan_model *m, kn_run *r, const float *latents, const int64_
         kn_wan_denormalize(&m->vae, host, positions * z);
         kn_scope s = kn_scope_open(c);
         kn_tensor x = kn_from_f32(c, KN_F32, KN_DIMS(dims[1], dims[2], dims[3], z), host);
-        rc = kn_wan_vae_decode(c, &vae, x, r->policy.vae_tile > 0 ? &tiling : NULL, &hooks, err);
+        rc = kn_wan_vae_decode(c, &l->vae, x, r->policy.vae_tile > 0 ? &tiling : NULL, &hooks, err);
         kn_scope_close(c, s, (kn_tensor){0});
     }
-    kn_weight_set_done(&set);
+    kn_wan_unload(m, r, l);
     kn_pool_trim(c);
     kn_phase_end(r);
     free(host);

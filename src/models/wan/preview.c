@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "models/wan/loaded.h"
 
 /* Flat patches of CELL x CELL positions, PER_ROW of them in one small picture: their middles hardly see each other. */
 enum { CELL = 4, PER_ROW = 8 };
@@ -42,17 +43,17 @@ static void set_patch(const kn_wan_vae_config *f, int q, int k, float *latents)
         }
 }
 
-static void take_answer(kn_wan_preview *p, int q, const float rgb[3])
+static void take_answer(kn_wan_colours *f, int q, const float rgb[3])
 {
     for (int c = 0; c < 3; c++) {
         if (q == 0)
-            p->base[c] = rgb[c] / 2 + 0.5f;
+            f->base[c] = rgb[c] / 2 + 0.5f;
         else
-            p->slope[(q - 1) / 2][c] += (q % 2 ? rgb[c] : -rgb[c]) / (4 * RAISED);
+            f->slope[(q - 1) / 2][c] += (q % 2 ? rgb[c] : -rgb[c]) / (4 * RAISED);
     }
 }
 
-static int ask(kn_wan_preview *p, kn_ctx *c, const kn_wan_vae *vae, float *latents, kn_err *err)
+static int ask(kn_wan_colours *colours, kn_ctx *c, const kn_wan_vae *vae, float *latents, kn_err *err)
 {
     const kn_wan_vae_config *f = &vae->config;
     int n_questions = 1 + 2 * f->z_dim, rc = 0;
@@ -68,36 +69,40 @@ static int ask(kn_wan_preview *p, kn_ctx *c, const kn_wan_vae *vae, float *laten
         rc = kn_wan_vae_decode(c, vae, x, NULL, &hooks, err);
         kn_scope_close(c, s, (kn_tensor){0});
         for (int k = 0; k < PER_ROW && first + k < n_questions && !rc; k++)
-            take_answer(p, first + k, a.rgb[k]);
+            take_answer(colours, first + k, a.rgb[k]);
     }
+    return rc;
+}
+
+static int ask_once(kn_wan_model *m, kn_run *r, kn_err *err)
+{
+    kn_wan_loaded *l = NULL;
+    if (m->colours.are_known)
+        return 0;
+    kn_wan_colours colours = {.are_known = true};
+    float *latents = kn_calloc(PER_ROW * CELL * CELL, (size_t)m->vae.z_dim * sizeof *latents);
+    kn_phase_begin(r, KN_PHASE_LOAD, "colours of the preview", 0);
+    int rc = latents ? kn_wan_load_decoder(m, r, KN_PHASE_LOAD, &l, err)
+                     : kn_fail(err, KN_ENOMEM, "no memory for previews");
+    if (!rc)
+        rc = ask(&colours, r->ctx, &l->vae, latents, err);
+    if (!rc)
+        m->colours = colours;
+    kn_wan_unload(m, r, l);
+    kn_pool_trim(r->ctx);
+    kn_phase_end(r);
+    free(latents);
     return rc;
 }
 
 int kn_wan_preview_init(kn_wan_preview *p, kn_wan_model *m, kn_run *r, const int64_t dims[4], kn_err *err)
 {
-    kn_wan_vae vae;
-    kn_weight_set set;
-    kn_loader l;
-    *p = (kn_wan_preview){.z_dim = m->vae.z_dim, .t = dims[1], .h = dims[2], .w = dims[3]};
+    *p = (kn_wan_preview){
+        .colours = &m->colours, .z_dim = m->vae.z_dim, .t = dims[1], .h = dims[2], .w = dims[3]};
     if (!r->preview)
         return 0;
-    float *latents = kn_calloc(PER_ROW * CELL * CELL, (size_t)m->vae.z_dim * sizeof *latents);
     p->rgb = kn_calloc((size_t)(p->h * p->w), 3 * sizeof *p->rgb);
-    kn_phase_begin(r, KN_PHASE_LOAD, "colours of the preview", 0);
-    kn_weight_set_init(&set, r->ctx->dev);
-    int rc = latents && p->rgb ? 0 : kn_fail(err, KN_ENOMEM, "no memory for previews");
-    if (!rc) {
-        kn_loader_init(&l, &set, m->vae_ck, NULL, r->ctx->act);
-        kn_wan_vae_load(&vae, &m->vae, &l, KN_WAN_VAE_DECODER);
-        rc = kn_loader_finish(&l, kn_wan_vae_ignore_encoder, err);
-    }
-    if (!rc)
-        rc = ask(p, r->ctx, &vae, latents, err);
-    kn_weight_set_done(&set);
-    kn_pool_trim(r->ctx);
-    kn_phase_end(r);
-    free(latents);
-    return rc;
+    return p->rgb ? ask_once(m, r, err) : kn_fail(err, KN_ENOMEM, "no memory for previews");
 }
 
 void kn_wan_preview_done(kn_wan_preview *p)
@@ -110,9 +115,9 @@ void kn_wan_preview_show(kn_wan_preview *p, kn_run *r, const float *latents)
     int64_t frame = p->h * p->w, middle = p->t / 2 * frame;
     for (int64_t i = 0; i < frame; i++)
         for (int c = 0; c < 3; c++) {
-            float v = p->base[c];
+            float v = p->colours->base[c];
             for (int k = 0; k < p->z_dim; k++)
-                v += p->slope[k][c] * latents[k * p->t * frame + middle + i];
+                v += p->colours->slope[k][c] * latents[k * p->t * frame + middle + i];
             p->rgb[i * 3 + c] = v < 0 ? 0 : v > 1 ? 1 : v;
         }
     r->preview(r->preview_ud, (int)p->w, (int)p->h, p->rgb);

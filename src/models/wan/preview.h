@@ -9,13 +9,13 @@
 #include "models/wan/pipeline.h"
 
 typedef struct kn_wan_preview {
-    float base[3], slope[KN_WAN_VAE_MAX_Z][3]; /* of normalised latents, to 0..1 */
+    const kn_wan_colours *colours; /* the model's */
     int z_dim;
     float *rgb; /* [h, w, 3] */
     int64_t t, h, w;
 } kn_wan_preview;
 
-/* For latents [z, t, h, w]: loads the VAE's decoder, asks it and frees it. A run that nobody watches gets an empty one. */
+/* For latents [z, t, h, w]: loads the VAE's decoder and asks it, once a model. A run that nobody watches gets an empty one. */
 int kn_wan_preview_init(kn_wan_preview *p, kn_wan_model *m, kn_run *r, const int64_t dims[4], kn_err *err);
 void kn_wan_preview_done(kn_wan_preview *p);
 /* Shows the middle frame of clean latents [z, t, h, w] to the run's watcher. */

@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "engine/packed_cache.h"
 #include "engine/run_state.h"
 #include "engine/windows.h"
+#include "models/wan/loaded.h"
 #include "models/wan/preview.h"
 
 /* What predict needs; lives for one sampling. */
@@ -18,14 +18,10 @@ typedef struct sampler {
     int64_t t, h, w;   /* latent frames and size, references included */
     int64_t positions; /* t * h * w */
     kn_windows windows;
-    int64_t in_window; /* positions of one */
-    /* the expert that is loaded */
-    kn_wan_transformer dit;
-    kn_weight_set set;
-    kn_packed *packed; /* what the weights may be mapped from */
-    bool loaded;
-    int expert;     /* which one it is */
-    kn_scope scope; /* holds what is kept over the steps */
+    int64_t in_window;     /* positions of one */
+    kn_wan_loaded *loaded; /* NULL: no expert is */
+    int expert;            /* which one it is */
+    kn_scope scope;        /* holds what is kept over the steps */
     kn_rope rope;
     kn_wan_context contexts[2]; /* prompt, negative prompt */
     kn_tensor control;
@@ -54,17 +50,9 @@ static void unload(sampler *s)
         kn_wan_context_done(&s->contexts[i]);
     memset(s->contexts, 0, sizeof s->contexts);
     kn_scope_close(s->r->ctx, s->scope, (kn_tensor){0});
-    kn_wan_transformer_done(&s->dit);
-    kn_weight_set_done(&s->set);
-    kn_packed_close(s->packed);
-    s->packed = NULL;
+    kn_wan_unload(s->m, s->r, s->loaded);
     kn_pool_trim(s->r->ctx);
-    s->loaded = false;
-}
-
-static bool all_stay(const sampler *s)
-{
-    return kn_blocks_all_stay(s->dit.blocks) && kn_blocks_all_stay(s->dit.vace_blocks);
+    s->loaded = NULL;
 }
 
 /* Prompt and picture states through the embedders, keys and values of every block included. */
@@ -75,10 +63,10 @@ static void make_context(sampler *s, int which, const kn_wan_states *states)
     if (s->cond->image_states)
         image =
             kn_from_f32(c, KN_F32, KN_DIMS(s->cond->n_image, config(s)->image_dim), s->cond->image_states);
-    kn_wan_context_init(c, &s->dit, text, image, NULL, &s->contexts[which]);
+    kn_wan_context_init(c, &s->loaded->dit, text, image, NULL, &s->contexts[which]);
     s->contexts[which].n_equal = states->n_equal;
-    if (all_stay(s))
-        kn_wan_context_keep_kv(c, &s->dit, &s->contexts[which]);
+    if (kn_wan_all_stay(s->loaded))
+        kn_wan_context_keep_kv(c, &s->loaded->dit, &s->contexts[which]);
     kn_free(c, &text);
     kn_free(c, &image);
 }
@@ -97,36 +85,15 @@ static void make_control(sampler *s)
     free(last);
 }
 
-static kn_packed *open_packed(const sampler *s, int expert, kn_dtype dtype)
-{
-    kn_packed_want w = {.component = "transformer",
-                        .ck = s->m->dit_ck[expert],
-                        .loras = s->m->loras[expert],
-                        .dtype = dtype,
-                        .comes_and_goes = s->r->policy.n_resident < s->r->n_blocks};
-    return kn_packed_cache_open(s->r, &w);
-}
-
 static int load(sampler *s, int expert, kn_err *err)
 {
     kn_ctx *c = s->r->ctx;
-    kn_loader l;
     const kn_wan_config *f = &s->m->dit[expert];
-    kn_weight_set_init(&s->set, c->dev);
-    kn_dtype dtype = kn_request_dtype(s->r->rq, c->dev);
-    kn_loader_init(&l, &s->set, s->m->dit_ck[expert], s->m->loras[expert], dtype);
-    l.cancel = c->cancel;
-    l.with_exact = s->r->with_exact;
-    s->scope = kn_scope_open(c);
-    s->loaded = true;
-    s->expert = expert;
-    s->r->n_blocks = kn_wan_n_blocks(f);
-    l.packed = s->packed = open_packed(s, expert, dtype);
-    kn_wan_transformer_load(&s->dit, f, s->r->policy.n_resident, &l);
-    int rc = kn_loader_finish(&l, NULL, err);
+    int rc = kn_wan_load_expert(s->m, s->r, expert, &s->loaded, err);
     if (rc)
         return rc;
-    kn_packed_commit(s->packed);
+    s->expert = expert;
+    s->scope = kn_scope_open(c);
     s->rope =
         kn_wan_rope(c, f->head_dim, s->windows.size / f->patch[0], s->h / f->patch[1], s->w / f->patch[2]);
     make_context(s, 0, &s->text->prompt);
@@ -209,8 +176,8 @@ static void forward(sampler *s, const kn_wan_input *in, int window, int which, b
     kn_ctx *c = s->r->ctx;
     int64_t n_out = config(s)->out_channels, n = s->in_window * n_out;
     kn_scope scope = kn_scope_open(c);
-    kn_tensor v = pair ? kn_wan_transformer_forward_pair(c, &s->dit, in, &s->contexts[1])
-                       : kn_wan_transformer_forward(c, &s->dit, in);
+    kn_tensor v = pair ? kn_wan_transformer_forward_pair(c, &s->loaded->dit, in, &s->contexts[1])
+                       : kn_wan_transformer_forward(c, &s->loaded->dit, in);
     if (!kn_is_null(v)) {
         kn_to_f32(c, v, s->velocity + (pair ? 0 : which * n));
         for (int i = pair ? 0 : which; i <= (pair ? 1 : which) && s->blended && !c->dev->is_meta; i++)
@@ -231,7 +198,7 @@ static void predict_window(sampler *s, int window, const kn_wan_input *whole, bo
         in.n_timesteps = 2;
         in.token_timestep = s->token_timestep;
     }
-    bool pair = cfg && !all_stay(s); /* blocks that come and go come once */
+    bool pair = cfg && !kn_wan_all_stay(s->loaded); /* blocks that come and go come once */
     in.context = &s->contexts[0];
     forward(s, &in, window, 0, pair);
     in.context = &s->contexts[1];
