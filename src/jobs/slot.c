@@ -46,8 +46,9 @@ json_t *kn_slot_progress(kn_slot *s, const char *job_id)
 json_t *kn_slot_to_json(kn_slot *s)
 {
     pthread_mutex_lock(&s->lock);
-    json_t *o = json_pack("{s:i, s:s, s:s, s:i, s:s, s:s}", "pid", (int)s->pid, "state", s->state, "job_id",
-                          s->job_id, "deaths", s->n_deaths, "device", s->device, "error", s->error);
+    json_t *o = json_pack("{s:i, s:s, s:s, s:i, s:s, s:s, s:o?}", "pid", (int)s->pid, "state", s->state,
+                          "job_id", s->job_id, "deaths", s->n_deaths, "device", s->device, "error", s->error,
+                          "loaded", s->loaded ? json_deep_copy(s->loaded) : json_array());
     pthread_mutex_unlock(&s->lock);
     return o;
 }
@@ -58,6 +59,12 @@ static void log_line(kn_slot *s, const char *job_id, const char *text)
     if (line && s->shared->opts.log)
         s->shared->opts.log(s->shared->opts.ud, line);
     free(line);
+}
+
+static bool is_said(const json_t *m, const char *what)
+{
+    const char *say = json_string_value(json_object_get(m, "say"));
+    return say && strcmp(say, what) == 0;
 }
 
 /* ---- waiting ---- */
@@ -142,6 +149,7 @@ static bool have_worker(kn_slot *s)
         pause_after_death(s);
     if (is_stopping(s))
         return false;
+    kn_slot_set_loaded(s, NULL);
     int rc = kn_child_start(&s->child, s->shared->opts.program, &err);
     show(s, "starting", "");
     if (!rc)
@@ -262,6 +270,10 @@ static void take_message(attempt *a, json_t *m)
     kn_slot *s = a->slot;
     if (!say || strcmp(say, "alive") == 0)
         return;
+    if (is_said(m, "loaded")) {
+        kn_slot_set_loaded(s, json_object_get(m, "parts"));
+        return;
+    }
     if (strcmp(say, "progress") == 0) {
         take_progress(a, m);
     } else if (strcmp(say, "plan") == 0) {
@@ -315,9 +327,9 @@ static int send_order(kn_slot *s, const kn_job *job, kn_err *err)
     int rc = kn_places_resolve(p, job->request, &request, err);
     if (!rc) {
         json_object_set_new(request, "output", output ? json_string(output) : NULL);
-        order = json_pack("{s:s, s:s, s:O, s:s?, s:s?, s:s?, s:s?}", "do", "run", "job", job->id, "request",
-                          request, "state_dir", state, "cache_dir", p->cache, "preview", preview, "thumbnail",
-                          thumbnail);
+        order = json_pack("{s:s, s:s, s:O, s:s?, s:s?, s:s?, s:s?, s:I}", "do", "run", "job", job->id,
+                          "request", request, "state_dir", state, "cache_dir", p->cache, "preview", preview,
+                          "thumbnail", thumbnail, "keep_s", (json_int_t)atomic_load(&s->shared->keep_s));
         rc = output && state && preview && thumbnail ? 0 : kn_fail(err, KN_ENOMEM, "no memory for a path");
     }
     json_decref(request);
@@ -338,6 +350,7 @@ static void run_job(kn_slot *s, const kn_job *job)
     attempt a = {.slot = s, .job = job, .state = job->state};
     kn_err err = {0};
     show(s, "working", job->id);
+    kn_slot_make_room(s);
     if (send_order(s, job, &err)) {
         json_t *m = json_pack("{s:i, s:s}", "code", err.code, "message", err.msg);
         settle(&a, tell_failed, m);
@@ -348,6 +361,7 @@ static void run_job(kn_slot *s, const kn_job *job)
         json_t *m = NULL;
         int rc = kn_child_receive(&s->child, s->wake_fd, TICK_MS, true, &m, &err);
         be_woken(s);
+        kn_slot_pass_unload_on(s);
         if (rc) {
             count_death(s, err.msg);
             m = json_pack("{s:s}", "message", err.msg);
@@ -374,8 +388,11 @@ static void idle(kn_slot *s)
     show(s, "idle", "");
     if (kn_child_receive(&s->child, s->wake_fd, IDLE_TICK_MS, false, &m, &err))
         count_death(s, err.msg);
+    else if (m && is_said(m, "loaded"))
+        kn_slot_set_loaded(s, json_object_get(m, "parts"));
     json_decref(m);
     be_woken(s);
+    kn_slot_pass_unload_on(s);
 }
 
 static void *work(void *ud)
@@ -396,24 +413,30 @@ static void *work(void *ud)
     return NULL;
 }
 
-int kn_slot_start(kn_slot *s, kn_slot_shared *shared, kn_err *err)
+int kn_slot_init(kn_slot *s, kn_slot_shared *shared, kn_err *err)
 {
     *s = (kn_slot){.shared = shared, .state = "starting", .lock = PTHREAD_MUTEX_INITIALIZER};
     s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (s->wake_fd < 0)
-        return kn_fail(err, KN_EIO, "no event for a worker's thread: %s", strerror(errno));
-    if (pthread_create(&s->thread, NULL, work, s)) {
-        close(s->wake_fd);
-        return kn_fail(err, KN_ENOMEM, "no thread for a worker");
-    }
-    return 0;
+    return s->wake_fd < 0 ? kn_fail(err, KN_EIO, "no event for a worker's thread: %s", strerror(errno)) : 0;
+}
+
+int kn_slot_start(kn_slot *s, kn_err *err)
+{
+    s->is_running = pthread_create(&s->thread, NULL, work, s) == 0;
+    return s->is_running ? 0 : kn_fail(err, KN_ENOMEM, "no thread for a worker");
 }
 
 void kn_slot_join(kn_slot *s)
 {
     kn_slot_wake(s);
-    pthread_join(s->thread, NULL);
+    if (s->is_running)
+        pthread_join(s->thread, NULL);
+}
+
+void kn_slot_done(kn_slot *s)
+{
     close(s->wake_fd);
     json_decref(s->progress);
+    json_decref(s->loaded);
     pthread_mutex_destroy(&s->lock);
 }

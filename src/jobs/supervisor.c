@@ -35,12 +35,18 @@ int kn_supervisor_start(const kn_supervisor_opts *opts, const kn_places *places,
     kn_supervisor *s = kn_calloc(1, sizeof *s);
     if (!s)
         return kn_fail(err, KN_ENOMEM, "no memory for the supervisor");
-    s->shared = (kn_slot_shared){.opts = *opts, .places = places, .queue = queue, .held = opts->is_held};
+    s->shared = (kn_slot_shared){
+        .opts = *opts, .places = places, .queue = queue, .held = opts->is_held, .keep_s = opts->keep_s};
+    s->shared.slots = s->slots;
     s->shared.opts.program = kn_strdup(opts->program);
-    int rc = s->shared.opts.program ? kn_queue_listen(queue, on_queue, s, err)
-                                    : kn_fail(err, KN_ENOMEM, "no memory for the supervisor");
+    int rc = s->shared.opts.program ? 0 : kn_fail(err, KN_ENOMEM, "no memory for the supervisor");
     for (; !rc && s->n_slots < opts->n_workers; s->n_slots += !rc)
-        rc = kn_slot_start(&s->slots[s->n_slots], &s->shared, err);
+        rc = kn_slot_init(&s->slots[s->n_slots], &s->shared, err);
+    s->shared.n_slots = s->n_slots;
+    if (!rc)
+        rc = kn_queue_listen(queue, on_queue, s, err);
+    for (int i = 0; !rc && i < s->n_slots; i++)
+        rc = kn_slot_start(&s->slots[i], err);
     if (rc)
         kn_supervisor_stop(s);
     else
@@ -56,6 +62,8 @@ void kn_supervisor_stop(kn_supervisor *s)
     wake_all(s);
     for (int i = 0; i < s->n_slots; i++)
         kn_slot_join(&s->slots[i]);
+    for (int i = 0; i < s->n_slots; i++)
+        kn_slot_done(&s->slots[i]);
     free((char *)s->shared.opts.program);
     free(s);
 }
@@ -84,5 +92,37 @@ json_t *kn_supervisor_to_json(kn_supervisor *s)
     json_t *all = json_array();
     for (int i = 0; i < s->n_slots; i++)
         json_array_append_new(all, kn_slot_to_json(&s->slots[i]));
+    return all;
+}
+
+void kn_supervisor_keep(kn_supervisor *s, int64_t seconds)
+{
+    atomic_store(&s->shared.keep_s, seconds);
+    if (!seconds)
+        kn_supervisor_unload(s);
+}
+
+void kn_supervisor_unload(kn_supervisor *s)
+{
+    for (int i = 0; i < s->n_slots; i++)
+        kn_slot_unload(&s->slots[i]);
+}
+
+size_t kn_supervisor_idle_bytes(kn_supervisor *s)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < s->n_slots; i++)
+        bytes += kn_slot_idle_bytes(&s->slots[i]);
+    return bytes;
+}
+
+json_t *kn_supervisor_loaded(kn_supervisor *s)
+{
+    json_t *all = json_array();
+    for (int i = 0; i < s->n_slots; i++) {
+        json_t *slot = kn_slot_to_json(&s->slots[i]);
+        json_array_extend(all, json_object_get(slot, "loaded"));
+        json_decref(slot);
+    }
     return all;
 }

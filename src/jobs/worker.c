@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/ram.h"
 #include "engine/generate.h"
 #include "jobs/thumbnail.h"
 #include "jobs/wire.h"
@@ -20,6 +21,8 @@
 
 /* A job that does not see the cancel flag for so long after the server went away is not waited for. */
 enum { GRACE_S = 20 };
+/* How often an idle worker looks whether what it holds should go: when less than a tenth of the memory is left, too. */
+enum { LOOK_S = 1, SCARCE_PART = 10 };
 /* As often as a person can follow. */
 static const double STEP_PAUSE_S = 0.2;
 
@@ -29,7 +32,10 @@ typedef struct worker {
     pthread_cond_t changed;
     json_t *run; /* the order that waits */
     bool is_over;
+    bool unload;     /* what stays loaded is to go, now or after the job */
+    double unload_s; /* when it goes by itself */
     atomic_bool cancel;
+    kn_warm *warm;                   /* what stays loaded: the working thread's alone */
     double said_s;                   /* when a step was last said */
     const char *thumbnail, *preview; /* of the running job; files */
 } worker;
@@ -70,6 +76,11 @@ static void obey(worker *w, json_t *take)
         pthread_mutex_unlock(&w->lock);
     } else if (what && strcmp(what, "stop") == 0) {
         atomic_store(&w->cancel, true);
+    } else if (what && strcmp(what, "unload") == 0) {
+        pthread_mutex_lock(&w->lock);
+        w->unload = true;
+        pthread_cond_signal(&w->changed);
+        pthread_mutex_unlock(&w->lock);
     } else {
         end(w);
     }
@@ -177,6 +188,8 @@ static int generate(worker *w, const json_t *order, json_t **ret, kn_err *err)
                              .preview = on_preview,
                              .picture = on_picture,
                              .cancel = &w->cancel,
+                             .warm =
+                                 json_integer_value(json_object_get(order, "keep_s")) > 0 ? w->warm : NULL,
                              .cache_dir = text_of(order, "cache_dir"),
                              .state_dir = text_of(order, "state_dir"),
                              .resume = true};
@@ -197,12 +210,19 @@ static int generate(worker *w, const json_t *order, json_t **ret, kn_err *err)
     return rc;
 }
 
+static void say_loaded(worker *w)
+{
+    say(w, json_pack("{s:s, s:o?}", "say", "loaded", "parts", kn_warm_to_json(w->warm)));
+}
+
 static void run(worker *w, json_t *take)
 {
     kn_err err = {0};
     json_t *result = NULL;
     int rc = generate(w, take, &result, &err);
+    w->unload_s = kn_clock_s() + (double)json_integer_value(json_object_get(take, "keep_s"));
     json_decref(take);
+    say_loaded(w);
     if (!rc) {
         say(w, json_pack("{s:s, s:o?}", "say", "done", "result", result));
         return;
@@ -212,18 +232,51 @@ static void run(worker *w, json_t *take)
     say(w, o);
 }
 
+/* ---- what stays loaded ---- */
+
+/* Asked for, long unused, or others need the memory. */
+static bool is_unload_due(const worker *w)
+{
+    return w->unload || kn_clock_s() >= w->unload_s || kn_ram_available() < kn_ram_total() / SCARCE_PART;
+}
+
+static void unload(worker *w)
+{
+    w->unload = false;
+    kn_warm_shrink(w->warm, 0);
+    say_loaded(w);
+}
+
+/* With the lock held. */
+static void wait_for_order(worker *w)
+{
+    struct timespec until;
+    if (!kn_warm_bytes(w->warm)) {
+        w->unload = false;
+        pthread_cond_wait(&w->changed, &w->lock);
+        return;
+    }
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += LOOK_S;
+    pthread_cond_timedwait(&w->changed, &w->lock, &until);
+}
+
 static void work(worker *w)
 {
     pthread_mutex_lock(&w->lock);
     while (!w->is_over) {
         json_t *order = w->run;
         w->run = NULL;
-        if (!order) {
-            pthread_cond_wait(&w->changed, &w->lock);
+        bool unload_now = !order && kn_warm_bytes(w->warm) && is_unload_due(w);
+        if (!order && !unload_now) {
+            wait_for_order(w);
             continue;
         }
         pthread_mutex_unlock(&w->lock);
-        run(w, order);
+        if (order)
+            run(w, order);
+        else
+            unload(w);
         pthread_mutex_lock(&w->lock);
     }
     pthread_mutex_unlock(&w->lock);
@@ -241,7 +294,8 @@ static void be_the_first_to_go(void)
 
 int kn_worker_main(int fd, kn_err *err)
 {
-    worker w = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    worker w = {.lock = PTHREAD_MUTEX_INITIALIZER, .warm = kn_warm_new()};
+    pthread_condattr_t monotonic;
     pthread_t thread;
     kn_device *dev = NULL;
     /* a terminal's Ctrl-C is the server's business; a server that is killed takes its workers along */
@@ -250,7 +304,12 @@ int kn_worker_main(int fd, kn_err *err)
     sigaction(SIGXFSZ, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     be_the_first_to_go();
-    int rc = kn_cpu_device_open(&(kn_cpu_options){0}, &dev, err);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&w.changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    int rc = w.warm ? kn_cpu_device_open(&(kn_cpu_options){0}, &dev, err)
+                    : kn_fail(err, KN_ENOMEM, "no memory for a worker");
     if (rc)
         return rc;
     kn_wire_init(&w.wire, fd);

@@ -182,6 +182,8 @@ static int remove_model(kn_studio *s, const char *name, kn_reply *reply, kn_err 
                  : kn_model_remove(&s->places, s->queue, name, err);
     if (rc)
         kn_reply_param(reply, "model");
+    else /* what is loaded of it keeps room on the disk */
+        kn_supervisor_unload(s->supervisor);
     return rc;
 }
 

@@ -23,6 +23,23 @@ static int get_models(void *ud, const kn_http_request *rq, kn_reply *reply, kn_e
     return rc ? rc : kn_reply_json(reply, 200, json_pack("{s:o}", "models", list), err);
 }
 
+static int get_loaded(void *ud, const kn_http_request *rq, kn_reply *reply, kn_err *err)
+{
+    kn_studio *s = ud;
+    (void)rq;
+    return kn_reply_json(reply, 200, json_pack("{s:o}", "loaded", kn_supervisor_loaded(s->supervisor)), err);
+}
+
+static int post_unload(void *ud, const kn_http_request *rq, kn_reply *reply, kn_err *err)
+{
+    kn_studio *s = ud;
+    if (json_object_size(kn_http_json(rq)))
+        return kn_fail(err, KN_EINVAL, "expected {}");
+    json_t *o = json_pack("{s:o}", "loaded", kn_supervisor_loaded(s->supervisor));
+    kn_supervisor_unload(s->supervisor);
+    return kn_reply_json(reply, 202, o, err);
+}
+
 /* ---- the plan ---- */
 
 static int estimate(kn_studio *s, const json_t *request, json_t **ret, kn_err *err)
@@ -39,8 +56,12 @@ static int estimate(kn_studio *s, const json_t *request, json_t **ret, kn_err *e
     if (!rc)
         rc = kn_model_find(rq.model, &d, &path, err);
     if (!rc) {
+        kn_estimate_opts opts = {.path = path,
+                                 .cache_dir = s->places.cache,
+                                 .idle_bytes = kn_supervisor_idle_bytes(s->supervisor),
+                                 .rates = &s->rates};
         pthread_mutex_lock(&s->rates_lock);
-        rc = kn_estimate_make(d, path, &rq, s->places.cache, &s->rates, NULL, NULL, &e, err);
+        rc = kn_estimate_make(d, &rq, &opts, &e, err);
         pthread_mutex_unlock(&s->rates_lock);
     }
     if (!rc) {
@@ -239,6 +260,8 @@ static int get_ws_resources(void *ud, const kn_http_request *rq, kn_reply *reply
 const kn_route kn_routes_system[] = {
     {"GET", "/api/health", KN_BODY_NONE, get_health, "whether the server is there; needs no token", false},
     {"GET", "/api/v1/models", KN_BODY_NONE, get_models, "the models there are, with their parameters", false},
+    {"GET", "/api/v1/models/loaded", KN_BODY_NONE, get_loaded, "what stays in memory between jobs", false},
+    {"POST", "/api/v1/models/unload", KN_BODY_JSON, post_unload, "give that memory back", false},
     {"POST", "/api/v1/plan", KN_BODY_JSON, post_plan, "what a request would cost; nothing is run", false},
     {"POST", "/api/v1/prompt/enhance", KN_BODY_JSON, post_enhance,
      "terms that models answer to, added by rule", false},

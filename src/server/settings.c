@@ -14,6 +14,9 @@ const kn_setting kn_settings[] = {
     {"max_attempts", KN_SETTING_INT, 1, 10, NULL, "3", false,
      "how often a job is begun again after its worker died"},
     {"gpu_max_concurrency", KN_SETTING_INT, 1, 8, NULL, "1", true, "jobs that run at the same time"},
+    {"keep_models_seconds", KN_SETTING_INT, 0, 86400, NULL, "300", false,
+     "how long a model stays loaded after a job (0: not at all); memory that a job needs is given back at "
+     "once"},
     {"models_dir", KN_SETTING_TEXT, 0, 4096, NULL, "", true,
      "folder of models (empty: models, in the data folder)"},
     {"hf_endpoint", KN_SETTING_URL, 0, 500, NULL, "", false,

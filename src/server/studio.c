@@ -114,6 +114,7 @@ static int open_queue(kn_studio *s, kn_err *err)
         rc = kn_settings_load(s->queue, &settings, err);
     if (!rc) {
         kn_studio_apply_settings(s, settings);
+        s->keep_s = json_integer_value(json_object_get(settings, "keep_models_seconds"));
         s->n_workers = json_integer_value(json_object_get(settings, "gpu_max_concurrency"));
         const char *models = json_string_value(json_object_get(settings, "models_dir"));
         if (models && *models)
@@ -209,6 +210,7 @@ int kn_studio_open(const kn_studio_opts *opts, kn_studio **ret, kn_err *err)
         kn_supervisor_opts so = {.program = opts->program,
                                  .n_workers = (int)s->n_workers,
                                  .is_held = was_held(s),
+                                 .keep_s = s->keep_s,
                                  .progress = on_progress,
                                  .log = on_log,
                                  .ud = s};
@@ -264,6 +266,9 @@ void kn_studio_apply_settings(kn_studio *s, const json_t *settings)
                            .max_waiting = json_integer_value(json_object_get(settings, "max_queue_size")),
                            .max_attempts = json_integer_value(json_object_get(settings, "max_attempts")),
                        });
+    if (s->supervisor)
+        kn_supervisor_keep(s->supervisor,
+                           json_integer_value(json_object_get(settings, "keep_models_seconds")));
 }
 
 int kn_studio_change_settings(kn_studio *s, const json_t *change, json_t **ret, kn_err *err)

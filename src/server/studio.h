@@ -38,7 +38,7 @@ typedef struct kn_studio {
     kn_route_table tables[KN_STUDIO_TABLES];
     kn_http *http;
     int lock_fd; /* of the data folder: one server at a time, and none while workers of the last one live */
-    int64_t n_workers;
+    int64_t n_workers, keep_s; /* as the settings were at the start */
     pthread_mutex_t rates_lock;
     kn_known_rates rates;
 } kn_studio;

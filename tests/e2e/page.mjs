@@ -91,6 +91,18 @@ test('models say what they are and take', async () => {
     await close();
 });
 
+test('a model that stays in memory is named, and can be unloaded', async () => {
+    await makeVideo(studio.url, 'a green ring');
+    const { page, close } = await openPage(studio.url, { tab: 'models' });
+    const line = page.locator('.loaded', { hasText: 'In memory' });
+    await line.waitFor();
+    await shot(page, '22-loaded-light');
+    await line.getByRole('button', { name: 'Unload' }).click();
+    await line.waitFor({ state: 'detached' });
+    await until(async () => (await api(studio.url, 'GET', '/api/v1/models/loaded')).loaded.length === 0, 'it is gone');
+    await close();
+});
+
 test('the keyboard is enough', async () => {
     const { page, close } = await openPage(studio.url);
     await page.locator('#field-prompt').waitFor();

@@ -135,6 +135,14 @@ export interface Gpu {
     power_w: number | null;
 }
 
+/* What a worker keeps in memory between jobs. */
+export interface LoadedPart {
+    name: string;
+    model: string;
+    bytes: number;
+    is_mapped: boolean;
+}
+
 export interface Resources {
     type: 'resources';
     time: number;

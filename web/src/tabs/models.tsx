@@ -1,9 +1,12 @@
 /* What can be generated with. */
+import { useEffect, useState } from 'preact/hooks';
+import { get, post } from '../api';
 import { bytes, label, number } from '../format';
 import { go } from '../router';
 import { chosenModel } from '../state/draft';
-import { models, taskText } from '../state/models';
-import type { Model, Param } from '../types';
+import { attempt } from '../state/messages';
+import { models, modelTitle, taskText } from '../state/models';
+import type { LoadedPart, Model, Param } from '../types';
 import { Button } from '../ui/button';
 import { Empty } from '../ui/empty';
 import { Icon } from '../ui/icon';
@@ -85,11 +88,40 @@ function Card({ model: m }: { model: Model }) {
     );
 }
 
+const LOOK_MS = 3000;
+
+/* What workers keep between jobs, with a way to have the memory back. */
+function Loaded() {
+    const [parts, setParts] = useState<readonly LoadedPart[]>([]);
+    useEffect(() => {
+        const look = () => get<{ loaded: LoadedPart[] }>('/api/v1/models/loaded').then((r) => setParts(r.loaded)).catch(() => {});
+        void look();
+        const timer = setInterval(() => void look(), LOOK_MS);
+        return () => clearInterval(timer);
+    }, []);
+    if (!parts.length)
+        return null;
+    const names = [...new Set(parts.map((p) => modelTitle(p.model)))].join(', ');
+    const unload = () => attempt(async () => {
+        await post('/api/v1/models/unload');
+        setParts([]);
+    });
+    return (
+        <p class="note loaded">
+            <span>
+                In memory, ready for the next job: <strong>{names}</strong> ({bytes(parts.reduce((sum, p) => sum + p.bytes, 0))})
+            </span>
+            <Button kind="quiet" onClick={() => void unload()}>Unload</Button>
+        </p>
+    );
+}
+
 export function Models() {
     const all = models.value;
     return (
         <div class="models">
             <div class="tab-head"><h1>Models</h1></div>
+            <Loaded />
             {all?.length === 0 && (
                 <Empty icon="models" title="No models">
                     <p>Put a model folder from Hugging Face into the folder of models; Settings names it.</p>
