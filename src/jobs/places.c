@@ -44,6 +44,15 @@ int kn_places_open(kn_places *p, const char *data, kn_err *err)
     return rc;
 }
 
+int kn_places_mend(const kn_places *p, kn_err *err)
+{
+    const char *const own[] = {p->outputs, p->thumbnails, p->previews, p->uploads, p->state};
+    int rc = 0;
+    for (size_t i = 0; i < sizeof own / sizeof *own && !rc; i++)
+        rc = kn_path_exists(own[i]) ? 0 : kn_dir_make(own[i], err);
+    return rc;
+}
+
 int kn_places_use_models(kn_places *p, const char *models, kn_err *err)
 {
     char *real = realpath(models, NULL);
@@ -273,7 +282,7 @@ static void remove_tree(const char *folder, const char *id, const char *suffix)
     free(path);
 }
 
-void kn_places_sweep(const kn_places *p, const char *job_id)
+static void remove_parts(const kn_places *p, const char *job_id)
 {
     for (int i = 0; i < N_OUTPUTS; i++) {
         char part[16];
@@ -281,7 +290,18 @@ void kn_places_sweep(const kn_places *p, const char *job_id)
         remove_tree(p->outputs, job_id, part);
     }
     remove_tree(p->previews, job_id, ".png");
+}
+
+void kn_places_sweep(const kn_places *p, const char *job_id)
+{
+    remove_parts(p, job_id);
     remove_tree(p->state, job_id, "");
+}
+
+void kn_places_drop_files(const kn_places *p, const char *job_id)
+{
+    remove_parts(p, job_id);
+    remove_tree(p->thumbnails, job_id, ".png");
 }
 
 void kn_places_drop(const kn_places *p, const char *job_id)

@@ -33,9 +33,13 @@ bool kn_place_name_is_plain(const char *name);
  * and the like relative to the models folder. KN_EINVAL: leads elsewhere, or a parameter that clients may not set; the
  * message begins with the parameter's name. KN_ENOTFOUND. */
 int kn_places_resolve(const kn_places *p, const json_t *request, json_t **ret, kn_err *err);
+/* What of the studio's own folders was removed since kn_places_open is made again. */
+int kn_places_mend(const kn_places *p, kn_err *err);
 /* What a job leaves while it runs: part files, preview, state. */
 void kn_places_sweep(const kn_places *p, const char *job_id);
 /* That, and the thumbnail of a video that will not be. */
 void kn_places_drop(const kn_places *p, const char *job_id);
+/* The same without the state: where it failed for want of memory or of room on the disk, another attempt goes on there. */
+void kn_places_drop_files(const kn_places *p, const char *job_id);
 
 #endif

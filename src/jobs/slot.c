@@ -264,6 +264,15 @@ static void take_stop(attempt *a)
     settle(a, wished ? tell_stopped : tell_back, NULL);
 }
 
+/* What the machine lacked may be there when the job is tried again. */
+static void drop_failed(const kn_slot *s, const char *job_id, int code)
+{
+    if (code == KN_EIO || code == KN_ENOMEM || code == KN_EDEVICE)
+        kn_places_drop_files(s->shared->places, job_id);
+    else
+        kn_places_drop(s->shared->places, job_id);
+}
+
 static void take_message(attempt *a, json_t *m)
 {
     const char *say = json_string_value(json_object_get(m, "say"));
@@ -290,7 +299,7 @@ static void take_message(attempt *a, json_t *m)
         if (json_integer_value(json_object_get(m, "code")) == KN_ECANCELLED && a->stop_s > 0) {
             take_stop(a);
         } else {
-            kn_places_drop(s->shared->places, a->job->id);
+            drop_failed(s, a->job->id, (int)json_integer_value(json_object_get(m, "code")));
             settle(a, tell_failed, m);
         }
     }
@@ -324,7 +333,9 @@ static int send_order(kn_slot *s, const kn_job *job, kn_err *err)
     char *output = kn_place_of(p->outputs, job->id, ".mp4"), *state = kn_place_of(p->state, job->id, ""),
          *preview = kn_place_of(p->previews, job->id, ".png"),
          *thumbnail = kn_place_of(p->thumbnails, job->id, ".png");
-    int rc = kn_places_resolve(p, job->request, &request, err);
+    int rc = kn_places_mend(p, err);
+    if (!rc)
+        rc = kn_places_resolve(p, job->request, &request, err);
     if (!rc) {
         json_object_set_new(request, "output", output ? json_string(output) : NULL);
         order = json_pack("{s:s, s:s, s:O, s:s?, s:s?, s:s?, s:s?, s:I}", "do", "run", "job", job->id,

@@ -89,6 +89,32 @@ int kn_housekeeping_uploads(const kn_places *places, kn_queue *queue, double age
     return n_removed;
 }
 
+/* ---- states of jobs ---- */
+
+static bool is_state_needed(kn_queue *queue, const char *id)
+{
+    kn_job j = {0};
+    int rc = kn_queue_get(queue, id, &j, NULL);
+    bool is_over = j.state == KN_JOB_COMPLETED || j.state == KN_JOB_CANCELLED;
+    kn_job_done(&j);
+    return rc ? rc != KN_ENOTFOUND : !is_over;
+}
+
+int kn_housekeeping_states(const kn_places *places, kn_queue *queue)
+{
+    int n_removed = 0;
+    DIR *dir = opendir(places->state);
+    for (struct dirent *e; dir && (e = readdir(dir));) {
+        if (*e->d_name == '.' || is_state_needed(queue, e->d_name))
+            continue;
+        kn_places_sweep(places, e->d_name);
+        n_removed++;
+    }
+    if (dir)
+        closedir(dir);
+    return n_removed;
+}
+
 /* ---- every hour ---- */
 
 static void say(kn_housekeeping *h, const char *what, int n)
@@ -113,6 +139,7 @@ static void tidy(void *ud)
         kn_cleanup_done(&c);
     }
     say(h, "uploads removed that no job names", kn_housekeeping_uploads(h->places, h->queue, DAY_S));
+    kn_housekeeping_states(h->places, h->queue);
     json_decref(settings);
 }
 

@@ -16,5 +16,7 @@ void kn_housekeeping_stop(kn_housekeeping *h); /* accepts NULL */
 kn_retention kn_housekeeping_limits(const json_t *settings);
 /* Removes uploads that no job names and that are older than age_s; returns how many. */
 int kn_housekeeping_uploads(const kn_places *places, kn_queue *queue, double age_s);
+/* Removes what attempts left to go on from, of jobs that are not there any more or are over for good; returns of how many. */
+int kn_housekeeping_states(const kn_places *places, kn_queue *queue);
 
 #endif

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/dirs.h"
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/mem.h"
@@ -34,6 +35,9 @@ static bool is_full(int e)
 int kn_part_file_open(kn_part_file *f, const char *dir, uint64_t expected, kn_err *err)
 {
     struct statvfs v;
+    int made = kn_path_exists(dir) ? 0 : kn_dir_make(dir, err); /* removed while the server runs */
+    if (made)
+        return made;
     if (statvfs(dir, &v) == 0 && expected > (uint64_t)v.f_bavail * v.f_frsize)
         return fail_full(dir, err);
     char *path = kn_path_join(dir, PREFIX "XXXXXX" SUFFIX);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -71,6 +72,43 @@ static void test_uploads(void **state)
     json_decref(request);
 }
 
+static void make_state(const char *id)
+{
+    char *path = kn_path_join(places.state, id), *inner = path ? kn_path_join(path, "runs") : NULL;
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_int_equal(mkdir(inner, 0700), 0);
+    free(inner);
+    free(path);
+}
+
+static bool has_state(const char *id)
+{
+    char *path = kn_path_join(places.state, id);
+    bool is = kn_path_exists(path);
+    free(path);
+    return is;
+}
+
+static void test_states(void **state)
+{
+    json_t *request = json_pack("{s:s}", "prompt", "x");
+    kn_job waiting = {0}, cancelled = {0};
+    (void)state;
+    assert_int_equal(kn_queue_submit(queue, &(kn_job_spec){.request = request}, &waiting, NULL), 0);
+    assert_int_equal(kn_queue_submit(queue, &(kn_job_spec){.request = request}, &cancelled, NULL), 0);
+    assert_int_equal(kn_queue_cancel(queue, cancelled.id, NULL, NULL), 0);
+    make_state(waiting.id);
+    make_state(cancelled.id);
+    make_state("job_long_gone");
+    assert_int_equal(kn_housekeeping_states(&places, queue), 2);
+    assert_true(has_state(waiting.id));
+    assert_false(has_state(cancelled.id));
+    assert_false(has_state("job_long_gone"));
+    kn_job_done(&waiting);
+    kn_job_done(&cancelled);
+    json_decref(request);
+}
+
 static void test_thread(void **state)
 {
     kn_housekeeping *h = NULL;
@@ -96,6 +134,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_uploads, make, clear),
+        cmocka_unit_test_setup_teardown(test_states, make, clear),
         cmocka_unit_test_setup_teardown(test_thread, make, clear),
         cmocka_unit_test_setup_teardown(test_limits, make, clear),
     };
