@@ -55,6 +55,16 @@ const char *kn_err_name(int code)
     }
 }
 
+int kn_err_code(const char *name)
+{
+#define X(sym, value, http, exit_code, text)                                                                 \
+    if (strcmp(name, #sym) == 0)                                                                             \
+        return sym;
+    KN_ERR_LIST(X)
+#undef X
+    return KN_EINTERNAL;
+}
+
 const char *kn_err_text(int code)
 {
     switch (code) {

@@ -42,6 +42,7 @@ int kn_vfail(kn_err *err, int code, const char *fmt, va_list ap) __attribute__((
 int kn_err_prefix(kn_err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 const char *kn_err_name(int code); /* "KN_EINVAL"; "OK" for 0 */
+int kn_err_code(const char *name); /* KN_EINTERNAL for a name that is none */
 const char *kn_err_text(int code); /* "invalid argument" */
 int kn_err_http(int code);         /* HTTP status, 200 for 0 */
 int kn_err_exit(int code);         /* process exit code, 0 for 0 */

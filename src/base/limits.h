@@ -48,6 +48,8 @@
 #define KN_LIMIT_WIRE_BYTES (4u << 20)
 /* The log's file, before it is begun anew: days of a busy server. */
 #define KN_LIMIT_LOG_BYTES (16u << 20)
+/* Of the log's file, what is read when the server starts: some thousand lines. */
+#define KN_LIMIT_LOG_RECALL_BYTES (256u << 10)
 /* Workers of a server: one a device, more than eight at once is a mistake. */
 #define KN_LIMIT_WORKERS 8
 /* A worker says every second that it is alive; a machine that swaps may starve it for a while, not for so long. */
@@ -119,6 +121,12 @@
 #define KN_LIMIT_HUB_SPARE_BYTES (512ull << 20)
 /* Downloads that the server remembers, those that wait included; finished ones go first. */
 #define KN_LIMIT_DOWNLOADS 64
+/* What a server answers to a command: ten thousand waiting jobs of some kilobytes. */
+#define KN_LIMIT_ANSWER_BYTES (128ull << 20)
+/* A file with a token in its first line. */
+#define KN_LIMIT_TOKEN_BYTES (4u << 10)
+/* Jobs that one command names: more are a list for a script. */
+#define KN_LIMIT_COMMAND_IDS 256
 /* Threads: above this the partition tables of the kernels would need heap memory. */
 #define KN_LIMIT_THREADS 256
 

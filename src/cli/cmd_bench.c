@@ -240,7 +240,7 @@ static int count_of(const char *s)
     return *s && !*end && v > 0 && v < 1000 ? (int)v : 0;
 }
 
-int kn_cmd_bench(int argc, char **argv)
+int kn_cmd_bench(const kn_args *a)
 {
     bool json = false, help = false, with_text = false, quality = false;
     const char *repeat = "1";
@@ -255,13 +255,14 @@ int kn_cmd_bench(int argc, char **argv)
     kn_err err = {0};
     bench b = {0};
     kn_request_init(&b.rq);
-    int rc = kn_args_parse(argc, argv, &b.rq, switches, NULL, &help, &err);
+    int rc = kn_args_parse(a, &b.rq, switches, NULL, 0, &help, &err);
     if (help)
-        kn_args_help(stdout,
-                     "bench [--config wan-1.3b|wan-14b|wan-i2v-a14b|wan-5b|config.json] [--width W --height "
-                     "H --frames N --steps N --dtype D]\n"
-                     "       kinora bench --quality [--model NAME|DIR|FILE] [--dtype D --steps N ...]",
-                     switches, false);
+        kn_args_help(
+            a, &(kn_usage){
+                   "bench [--config wan-1.3b|wan-14b|wan-i2v-a14b|wan-5b|config.json] [--width W --height "
+                   "H --frames N --steps N --dtype D]\n"
+                   "       kinora bench --quality [--model NAME|DIR|FILE] [--dtype D --steps N ...]",
+                   switches, false, NULL, NULL});
     int repeats = count_of(repeat);
     if (!rc && !help && (repeats < 1 || repeats > MAX_REPEATS))
         rc =

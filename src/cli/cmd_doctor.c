@@ -114,15 +114,15 @@ static void print_text(const json_t *o, const kn_device *dev)
     json_array_foreach(json_object_get(o, "advice"), i, v) printf("advice     %s\n", json_string_value(v));
 }
 
-int kn_cmd_doctor(int argc, char **argv)
+int kn_cmd_doctor(const kn_args *a)
 {
     bool json = false, help = false;
     const kn_switch switches[] = {{"json", NULL, "one JSON object", &json, NULL}, {0}};
     kn_err err = {0};
     kn_device *dev = NULL;
-    int rc = kn_args_parse(argc, argv, NULL, switches, NULL, &help, &err);
+    int rc = kn_args_parse(a, NULL, switches, NULL, 0, &help, &err);
     if (help) {
-        kn_args_help(stdout, "doctor", switches, false);
+        kn_args_help(a, &(kn_usage){"doctor", switches, false, NULL, NULL});
         return 0;
     }
     if (!rc)

@@ -52,7 +52,7 @@ static int pin_plan(const char *file, kn_request *rq, kn_err *err)
     return rc;
 }
 
-int kn_cmd_generate(int argc, char **argv)
+int kn_cmd_generate(const kn_args *a)
 {
     bool json = false, help = false, resume = false;
     const char *encoder = NULL, *plan = NULL;
@@ -70,10 +70,10 @@ int kn_cmd_generate(int argc, char **argv)
     kn_request_init(&rq);
     const kn_model_desc *desc = NULL;
     char *path = NULL;
-    int rc = kn_args_parse(argc, argv, &rq, switches, NULL, &help, &err);
+    int rc = kn_args_parse(a, &rq, switches, NULL, 0, &help, &err);
     if (help) {
-        kn_args_help(stdout, "generate --model NAME|DIR|FILE --prompt TEXT -o OUT.mp4 [OPTIONS]", switches,
-                     true);
+        kn_args_help(a, &(kn_usage){"generate --model NAME|DIR|FILE --prompt TEXT -o OUT.mp4 [OPTIONS]",
+                                    switches, true, NULL, NULL});
         kn_request_done(&rq);
         return 0;
     }

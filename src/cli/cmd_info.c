@@ -31,16 +31,16 @@ static json_t *to_json(const kn_media_info *info)
     return o;
 }
 
-int kn_cmd_info(int argc, char **argv)
+int kn_cmd_info(const kn_args *a)
 {
     bool json = false, help = false;
     const char *file = NULL;
     const kn_switch switches[] = {{"json", NULL, "one JSON object", &json, NULL}, {0}};
     kn_err err = {0};
     kn_media_info info = {0};
-    int rc = kn_args_parse(argc, argv, NULL, switches, &file, &help, &err);
+    int rc = kn_args_parse(a, NULL, switches, &file, 1, &help, &err);
     if (help) {
-        kn_args_help(stdout, "info FILE", switches, false);
+        kn_args_help(a, &(kn_usage){"info FILE", switches, false, NULL, NULL});
         return 0;
     }
     if (!rc && !file)

@@ -81,15 +81,15 @@ static int describe(const char *name, bool json, kn_err *err)
     return 0;
 }
 
-int kn_cmd_models(int argc, char **argv)
+int kn_cmd_models(const kn_args *a)
 {
     bool json = false, help = false;
     const char *path = NULL;
     const kn_switch switches[] = {{"json", NULL, "as JSON", &json, NULL}, {0}};
     kn_err err = {0};
-    int rc = kn_args_parse(argc, argv, NULL, switches, &path, &help, &err);
+    int rc = kn_args_parse(a, NULL, switches, &path, 1, &help, &err);
     if (help)
-        kn_args_help(stdout, "models [NAME|DIR|FILE]", switches, false);
+        kn_args_help(a, &(kn_usage){"models [NAME|DIR|FILE]", switches, false, NULL, NULL});
     else if (!rc && path)
         rc = describe(path, json, &err);
     else if (!rc)

@@ -96,16 +96,17 @@ static int plan(const kn_request *rq, bool json, kn_err *err)
     return rc;
 }
 
-int kn_cmd_plan(int argc, char **argv)
+int kn_cmd_plan(const kn_args *a)
 {
     bool json = false, help = false;
     const kn_switch switches[] = {{"json", NULL, "the plan as JSON", &json, NULL}, {0}};
     kn_err err = {0};
     kn_request rq;
     kn_request_init(&rq);
-    int rc = kn_args_parse(argc, argv, &rq, switches, NULL, &help, &err);
+    int rc = kn_args_parse(a, &rq, switches, NULL, 0, &help, &err);
     if (help)
-        kn_args_help(stdout, "plan --model NAME|DIR|FILE [OPTIONS as for generate]", switches, true);
+        kn_args_help(a, &(kn_usage){"plan --model NAME|DIR|FILE [OPTIONS as for generate]", switches, true,
+                                    NULL, NULL});
     else if (!rc)
         rc = plan(&rq, json, &err);
     kn_request_done(&rq);

@@ -169,7 +169,7 @@ static int search(const kn_hub_config *c, const char *text, bool json, kn_err *e
     return 0;
 }
 
-int kn_cmd_pull(int argc, char **argv)
+int kn_cmd_pull(const kn_args *a)
 {
     bool json = false, help = false;
     const char *to = NULL, *text = NULL;
@@ -185,9 +185,10 @@ int kn_cmd_pull(int argc, char **argv)
         {0},
     };
     kn_err err = {0};
-    int rc = kn_args_parse(argc, argv, NULL, switches, &o.id, &help, &err);
+    int rc = kn_args_parse(a, NULL, switches, &o.id, 1, &help, &err);
     if (help) {
-        kn_args_help(stdout, "pull OWNER/NAME [OPTIONS]\n       kinora pull --search TEXT", switches, false);
+        kn_args_help(a, &(kn_usage){"pull OWNER/NAME [OPTIONS]\n       kinora pull --search TEXT", switches,
+                                    false, NULL, NULL});
         return 0;
     }
     if (!rc && (o.id != NULL) == (text != NULL))

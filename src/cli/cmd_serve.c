@@ -10,6 +10,7 @@
 #include "base/dirs.h"
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/client.h"
 #include "server/studio.h"
 
 enum { DEFAULT_PORT = 8188, MAX_HOSTS = 16 };
@@ -85,40 +86,44 @@ static int serve(kn_studio_opts *opts, kn_err *err)
     return 0;
 }
 
-int kn_cmd_serve(int argc, char **argv)
+int kn_cmd_serve(const kn_args *a)
 {
     bool help = false;
-    const char *host = NULL, *port = NULL, *data = NULL, *names = NULL;
+    const char *host = NULL, *port = NULL, *data = NULL, *names = NULL, *token_file = NULL;
     const kn_switch switches[] = {
-        {"host", "ADDRESS", "address to listen on (default: 127.0.0.1); others need KINORA_TOKEN", NULL,
-         &host},
+        {"host", "ADDRESS", "address to listen on (default: 127.0.0.1); others need a token", NULL, &host},
         {"port", "N", "port (default: 8188; 0: any free one)", NULL, &port},
         {"data-dir", "DIR", "where the queue, videos and models are (default: ~/.local/share/kinora)", NULL,
          &data},
+        {"token-file", "FILE",
+         "file with the token that clients must show (default: what KINORA_TOKEN holds)", NULL, &token_file},
         {"names", "A,B", "more names under which browsers reach the server", NULL, &names},
         {0},
     };
     kn_err err = {0};
     kn_studio_opts opts = {.log = log_line};
     const char *hosts[MAX_HOSTS + 1] = {0};
-    int rc = kn_args_parse(argc, argv, NULL, switches, NULL, &help, &err);
+    int rc = kn_args_parse(a, NULL, switches, NULL, 0, &help, &err);
     if (help) {
-        kn_args_help(stdout, "serve", switches, false);
-        printf("\nThe environment's KINORA_TOKEN, if it is set, must be shown by every client.\n");
+        kn_args_help(a, &(kn_usage){"serve", switches, false,
+                                    "Where there is a token, every client must show it.", NULL});
         return 0;
     }
-    char *own_data = data ? NULL : kn_dir_data(), *own_names = kn_strdup(names);
+    char *token = NULL, *own_data = data ? NULL : kn_dir_data(), *own_names = kn_strdup(names);
     split_hosts(own_names, hosts);
     opts.host = host;
     opts.hosts = hosts;
-    opts.token = getenv("KINORA_TOKEN");
     opts.data_dir = data ? data : own_data;
     if (!rc)
         rc = parse_port(port, &opts.port, &err);
+    if (!rc)
+        rc = kn_cli_token(token_file, &token, &err);
+    opts.token = token;
     if (!rc && !opts.data_dir)
         rc = kn_fail(&err, KN_EINVAL, "no home folder for the data; say --data-dir DIR");
     if (!rc)
         rc = serve(&opts, &err);
+    free(token);
     free(own_data);
     free(own_names);
     return rc ? kn_cli_fail(&err) : 0;

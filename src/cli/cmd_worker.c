@@ -2,15 +2,15 @@
 #include "cli/cli.h"
 #include "jobs/worker.h"
 
-int kn_cmd_worker(int argc, char **argv)
+int kn_cmd_worker(const kn_args *a)
 {
     bool help = false;
     const kn_switch switches[] = {{0}};
     kn_err err = {0};
-    int rc = kn_args_parse(argc, argv, NULL, switches, NULL, &help, &err);
+    int rc = kn_args_parse(a, NULL, switches, NULL, 0, &help, &err);
     if (help)
-        kn_args_help(stdout, "worker (started by kinora serve, with a socket as file descriptor 3)", switches,
-                     false);
+        kn_args_help(a, &(kn_usage){"worker (started by kinora serve, with a socket as file descriptor 3)",
+                                    switches, false, NULL, NULL});
     else if (!rc)
         rc = kn_worker_main(KN_WORKER_FD, &err);
     return rc ? kn_cli_fail(&err) : 0;

@@ -169,6 +169,11 @@ static file_kind kind_of(const char *name)
     return is_file ? FILE_REFUSED : FILE_NOT;
 }
 
+bool kn_place_is_media(const char *param)
+{
+    return kind_of(param) == FILE_MEDIA;
+}
+
 static int find_text(const kn_places *p, file_kind kind, const char *param, const json_t *value, json_t **ret,
                      kn_err *err)
 {

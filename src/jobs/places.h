@@ -35,6 +35,8 @@ bool kn_place_name_is_plain(const char *name);
 int kn_places_resolve(const kn_places *p, const json_t *request, json_t **ret, kn_err *err);
 /* What of the studio's own folders was removed since kn_places_open is made again. */
 int kn_places_mend(const kn_places *p, kn_err *err);
+/* Whether a parameter takes the id of an upload, or of a job. */
+bool kn_place_is_media(const char *param);
 /* What a job leaves while it runs: part files, preview, state. */
 void kn_places_sweep(const kn_places *p, const char *job_id);
 /* That, and the thumbnail of a video that will not be. */

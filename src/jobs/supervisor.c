@@ -30,8 +30,8 @@ static void on_queue(void *ud, const kn_queue_event *e)
 int kn_supervisor_start(const kn_supervisor_opts *opts, const kn_places *places, kn_queue *queue,
                         kn_supervisor **ret, kn_err *err)
 {
-    if (opts->n_workers < 1 || opts->n_workers > KN_LIMIT_WORKERS)
-        return kn_fail(err, KN_EINVAL, "%d workers, expected 1 to %d", opts->n_workers, KN_LIMIT_WORKERS);
+    if (opts->n_workers < 0 || opts->n_workers > KN_LIMIT_WORKERS)
+        return kn_fail(err, KN_EINVAL, "%d workers, expected 0 to %d", opts->n_workers, KN_LIMIT_WORKERS);
     kn_supervisor *s = kn_calloc(1, sizeof *s);
     if (!s)
         return kn_fail(err, KN_ENOMEM, "no memory for the supervisor");

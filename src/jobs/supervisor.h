@@ -12,7 +12,7 @@ typedef struct kn_supervisor kn_supervisor;
 
 typedef struct kn_supervisor_opts {
     const char *program; /* Kinora itself, whose `worker` is run */
-    int n_workers;       /* 1..KN_LIMIT_WORKERS */
+    int n_workers;       /* 0..KN_LIMIT_WORKERS; 0: no job is begun */
     bool is_held;        /* as after kn_supervisor_hold */
     int64_t keep_s;      /* as of kn_supervisor_keep */
     /* What a running job says: its progress ({"phase", "text", "done", "total", "elapsed_s", "unit_s", "eta_s"}), borrowed.

@@ -202,7 +202,7 @@ static void *work(void *ud)
     kn_downloads *d = ud;
     pthread_mutex_lock(&d->lock);
     while (!d->stop) {
-        json_t *o = kn_download_next(d->list);
+        json_t *o = d->opts.is_idle ? NULL : kn_download_next(d->list);
         if (o)
             run(d, o);
         else

@@ -12,6 +12,7 @@ typedef struct kn_downloads_opts {
     const char *models_dir; /* borrowed */
     kn_queue *queue;        /* keeps the list, and the settings with endpoint and token */
     kn_hub_patience patience;
+    bool is_idle; /* nothing is fetched: they only wait in line */
     /* A download has changed or got on; borrowed. From any thread, in order; must not call this back, or wait. May be NULL. */
     void (*changed)(void *ud, const char *id, const json_t *download);
     void (*log)(void *ud, const char *line); /* may be NULL */

@@ -19,6 +19,37 @@ struct kn_logs {
     int64_t n_added;
 };
 
+/* Consumes it; NULL: nothing. */
+static void keep(kn_logs *l, char *text)
+{
+    if (!text)
+        return;
+    char **slot = &l->lines[l->n_added++ % KN_LOG_LINES];
+    free(*slot);
+    *slot = text;
+}
+
+/* The last lines of the file: what was said before this program was started. */
+static void recall(kn_logs *l)
+{
+    char *text = kn_calloc(1, KN_LIMIT_LOG_RECALL_BYTES + 1), *rest = NULL;
+    FILE *f = text ? fopen(l->path, "re") : NULL;
+    if (f) {
+        bool is_cut = fseek(f, -(long)KN_LIMIT_LOG_RECALL_BYTES, SEEK_END) == 0;
+        if (!is_cut)
+            rewind(f);
+        text[fread(text, 1, KN_LIMIT_LOG_RECALL_BYTES, f)] = '\0';
+        rest = is_cut ? strchr(text, '\n') : NULL;
+        rest = rest ? rest + 1 : is_cut ? NULL : text;
+        fclose(f);
+    }
+    for (size_t n; rest && *rest; rest += n + (rest[n] != '\0')) {
+        n = strcspn(rest, "\n");
+        keep(l, kn_strndup(rest, n));
+    }
+    free(text);
+}
+
 kn_logs *kn_logs_open(const char *folder)
 {
     kn_logs *l = kn_calloc(1, sizeof *l);
@@ -31,6 +62,7 @@ kn_logs *kn_logs_open(const char *folder)
         kn_logs_close(l);
         return NULL;
     }
+    recall(l);
     if (kn_dir_make(folder, NULL) == 0)
         l->f = fopen(l->path, "ae");
     return l;
@@ -89,9 +121,7 @@ void kn_logs_add(kn_logs *l, const char *line)
         return;
     pthread_mutex_lock(&l->lock);
     write_line(l, text);
-    char **slot = &l->lines[l->n_added++ % KN_LOG_LINES];
-    free(*slot);
-    *slot = text;
+    keep(l, text);
     pthread_mutex_unlock(&l->lock);
 }
 

@@ -9,7 +9,8 @@ typedef struct kn_logs kn_logs;
 enum { KN_LOG_LINES = 2000 };
 
 /* FOLDER/kinora.log; the one before becomes kinora.log.1 at KN_LIMIT_LOG_BYTES. A folder that cannot be written is no error:
- * the lines are in memory. */
+ * the lines are in memory.
+ * What the file ends with is recalled. */
 kn_logs *kn_logs_open(const char *folder); /* NULL without memory */
 void kn_logs_close(kn_logs *l);            /* accepts NULL */
 /* From any thread. */

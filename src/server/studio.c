@@ -6,11 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/mem.h"
 #include "jobs/job_json.h"
+#include "server/address.h"
 #include "server/settings.h"
 
 /* The name of the value in the database. */
@@ -91,13 +93,25 @@ static void on_replay(void *ud, int64_t last_id, void (*put)(void *to, int64_t i
 
 /* ---- opening and closing ---- */
 
+/* A server waits a second: a command that works on the folder by itself has it for a moment. */
+static bool take_lock(const kn_studio *s)
+{
+    enum { TRIES = 20 };
+    for (int i = 0; flock(s->lock_fd, LOCK_EX | LOCK_NB); i++) {
+        if (s->opts.is_idle || i == TRIES)
+            return false;
+        nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    }
+    return true;
+}
+
 static int lock_data(kn_studio *s, kn_err *err)
 {
     char *path = kn_path_join(s->places.data, "lock");
     s->lock_fd = path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1;
     int rc =
         s->lock_fd >= 0 ? 0 : kn_fail(err, KN_EIO, "cannot write in %s: %s", s->places.data, strerror(errno));
-    if (!rc && flock(s->lock_fd, LOCK_EX | LOCK_NB))
+    if (!rc && !take_lock(s))
         rc = kn_fail(err, KN_EBUSY, "another kinora serve uses %s; stop it, or say --data-dir",
                      s->places.data);
     free(path);
@@ -189,6 +203,30 @@ static bool was_held(kn_studio *s)
     return held;
 }
 
+/* What does something by itself. */
+static int open_workers(kn_studio *s, kn_err *err)
+{
+    kn_supervisor_opts so = {.program = s->opts.program,
+                             .n_workers = s->opts.is_idle ? 0 : (int)s->n_workers,
+                             .is_held = was_held(s),
+                             .keep_s = s->keep_s,
+                             .progress = on_progress,
+                             .log = on_log,
+                             .ud = s};
+    int rc = kn_supervisor_start(&so, &s->places, s->queue, &s->supervisor, err);
+    if (!rc && !s->opts.is_idle)
+        rc = kn_housekeeping_start(&s->places, s->queue, on_log, s, &s->housekeeping, err);
+    if (!rc)
+        rc = kn_downloads_start(&(kn_downloads_opts){.models_dir = s->places.models,
+                                                     .queue = s->queue,
+                                                     .is_idle = s->opts.is_idle,
+                                                     .changed = on_download,
+                                                     .log = on_log,
+                                                     .ud = s},
+                                &s->downloads, err);
+    return rc;
+}
+
 int kn_studio_open(const kn_studio_opts *opts, kn_studio **ret, kn_err *err)
 {
     kn_studio *s = kn_calloc(1, sizeof *s);
@@ -201,32 +239,19 @@ int kn_studio_open(const kn_studio_opts *opts, kn_studio **ret, kn_err *err)
     if (!rc)
         rc = lock_data(s, err);
     if (!rc)
+        kn_address_remove(s->places.data); /* of a server that was killed */
+    if (!rc)
         rc = open_logs(s, err);
     if (!rc)
         rc = open_queue(s, err);
     if (!rc)
         rc = open_feeds(s, err);
-    if (!rc) {
-        kn_supervisor_opts so = {.program = opts->program,
-                                 .n_workers = (int)s->n_workers,
-                                 .is_held = was_held(s),
-                                 .keep_s = s->keep_s,
-                                 .progress = on_progress,
-                                 .log = on_log,
-                                 .ud = s};
-        rc = kn_supervisor_start(&so, &s->places, s->queue, &s->supervisor, err);
-    }
     if (!rc)
-        rc = kn_housekeeping_start(&s->places, s->queue, on_log, s, &s->housekeeping, err);
-    if (!rc)
-        rc = kn_downloads_start(&(kn_downloads_opts){.models_dir = s->places.models,
-                                                     .queue = s->queue,
-                                                     .changed = on_download,
-                                                     .log = on_log,
-                                                     .ud = s},
-                                &s->downloads, err);
+        rc = open_workers(s, err);
     if (!rc)
         rc = open_http(s, err);
+    if (!rc && !opts->is_idle)
+        rc = kn_address_write(s->places.data, opts->host, kn_http_port(s->http), err);
     if (rc)
         kn_studio_close(s);
     else
@@ -243,6 +268,8 @@ void kn_studio_close(kn_studio *s)
 {
     if (!s)
         return;
+    if (s->http && !s->opts.is_idle)
+        kn_address_remove(s->places.data);
     kn_http_stop(s->http);
     kn_downloads_stop(s->downloads);
     kn_housekeeping_stop(s->housekeeping);

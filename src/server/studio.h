@@ -19,6 +19,8 @@ typedef struct kn_studio_opts {
     const char *token;
     const char *const *hosts; /* more names the server goes by; NULL-terminated; may be NULL */
     const char *program;      /* Kinora itself */
+    bool
+        is_idle; /* the routes answer, but no job, download or cleanup is begun, and nobody is told the address */
     void (*log)(void *ud, const char *line);
     void *log_ud;
 } kn_studio_opts;
@@ -43,7 +45,7 @@ typedef struct kn_studio {
     kn_known_rates rates;
 } kn_studio;
 
-/* Listens when it returns. KN_EBUSY: another server has the data folder. */
+/* Listens when it returns. KN_EBUSY: another one has the data folder. */
 int kn_studio_open(const kn_studio_opts *opts, kn_studio **ret, kn_err *err);
 int kn_studio_port(const kn_studio *s);
 /* Running jobs go back in line, and go on where they were when the studio is opened again. Accepts NULL. */
