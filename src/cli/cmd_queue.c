@@ -215,7 +215,7 @@ static void print_job(const json_t *job)
     say("id", kn_queue_text(job, "id"));
     say("state", kn_queue_text(job, "state"));
     say("wish", kn_queue_text(job, "wish"));
-    say("progress", detail);
+    say(json_is_number(json_object_get(job, "finished_at")) ? "took" : "progress", detail);
     say_when("created", json_object_get(job, "created_at"));
     say_when("started", json_object_get(job, "started_at"));
     say_when("finished", json_object_get(job, "finished_at"));

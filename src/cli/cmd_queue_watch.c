@@ -41,6 +41,12 @@ static void close_phase(watch *w)
     w->is_open = false;
 }
 
+static bool is_final(const json_t *job)
+{
+    kn_job_state state;
+    return kn_job_state_parse(kn_queue_text(job, "state"), &state, NULL) == 0 && kn_job_state_is_final(state);
+}
+
 /* What a job does that is no phase of its run: it waits, is planned, is paused. */
 static void show_state(watch *w, const json_t *job)
 {
@@ -49,7 +55,7 @@ static void show_state(watch *w, const json_t *job)
     if (strcmp(state, w->state) == 0)
         return;
     snprintf(w->state, sizeof w->state, "%s", state);
-    if (parse_phase(state, &phase))
+    if (parse_phase(state, &phase) || is_final(job)) /* what says more comes next */
         return;
     close_phase(w);
     if (w->json) {
@@ -109,12 +115,6 @@ static int end(watch *w, const json_t *job, kn_err *err)
                 kn_format_seconds(json_number_value(json_object_get(result, "seconds")), took, sizeof took));
     }
     return 0;
-}
-
-static bool is_final(const json_t *job)
-{
-    kn_job_state state;
-    return kn_job_state_parse(kn_queue_text(job, "state"), &state, NULL) == 0 && kn_job_state_is_final(state);
 }
 
 /* A server that is started again takes a moment; its jobs do not mind. */
