@@ -9,7 +9,7 @@ OUT ?= out
 SHOTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-page test-asan test-tsan test-fixtures bench bench-demo demo-sheet check format fuzz install clean
+.PHONY: help build demo test test-page test-asan test-tsan test-fixtures bench bench-demo demo-sheet check format fuzz install deb clean
 
 help:
 	@echo 'make build          the program at build/kinora, the comparison tool at build/tests/parity'
@@ -26,6 +26,7 @@ help:
 	@echo 'make format         rewrite the sources with clang-format'
 	@echo 'make fuzz           fuzz every reader of files: FUZZ_SECONDS=$(FUZZ_SECONDS) each'
 	@echo 'make install        install the program: PREFIX=/usr/local'
+	@echo 'make deb            the Debian package: build/kinora_VERSION_ARCHITECTURE.deb'
 	@echo 'make clean          remove everything that was built'
 	@echo
 	@echo 'NO_INSTALL=1 never installs packages, only names what is missing. JOBS=$(JOBS) limits parallelism.'
@@ -91,6 +92,9 @@ fuzz:
 
 install: build
 	@cmake --install build --prefix $(or $(PREFIX),/usr/local)
+
+deb: build
+	@cd build && cpack -G DEB
 
 clean:
 	@rm -rf build build-dev build-tsan build-fuzz build-gcc build-clang $(OUT)

@@ -29,6 +29,10 @@ static void put_option(FILE *out, const kn_doc *d, const kn_doc_option *o)
         fputc('(', out);
         kn_doc_choices(out, o->choices);
         fputc(')', out);
+    } else if (o->kind == KN_DOC_MODEL) {
+        fputs("{compadd ", out);
+        kn_doc_model_names(out);
+        fputs("; _files}", out);
     } else if (o->kind != KN_DOC_OTHER) {
         fputs(o->kind == KN_DOC_DIR ? "_files -/" : "_files", out);
     }
