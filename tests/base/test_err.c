@@ -44,6 +44,15 @@ static void test_prefixes_go_in_front(void **state)
     assert_true(kn_err_prefix(NULL, "x") < 0);
 }
 
+static void test_codes_by_name(void **state)
+{
+    (void)state;
+    assert_int_equal(kn_err_code("KN_EINVAL"), KN_EINVAL);
+    assert_int_equal(kn_err_code("KN_ECANCELLED"), KN_ECANCELLED);
+    assert_int_equal(kn_err_code("KN_ESOMETHING"), KN_EINTERNAL);
+    assert_int_equal(kn_err_code(""), KN_EINTERNAL);
+}
+
 /* Programs rely on these: changing one breaks scripts and clients. */
 static void test_code_tables(void **state)
 {
@@ -74,6 +83,7 @@ int main(void)
         cmocka_unit_test(test_failing_fills_and_returns),
         cmocka_unit_test(test_messages_are_one_line_and_fit),
         cmocka_unit_test(test_prefixes_go_in_front),
+        cmocka_unit_test(test_codes_by_name),
         cmocka_unit_test(test_code_tables),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

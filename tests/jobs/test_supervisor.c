@@ -172,7 +172,7 @@ static void test_bad_options(void **state)
 {
     (void)state;
     kn_supervisor *s = NULL;
-    kn_supervisor_opts opts = {.program = "/bin/false"};
+    kn_supervisor_opts opts = {.program = "/bin/false", .n_workers = -1};
     assert_int_equal(kn_supervisor_start(&opts, &places, queue, &s, NULL), KN_EINVAL);
     opts.n_workers = 9;
     assert_int_equal(kn_supervisor_start(&opts, &places, queue, &s, NULL), KN_EINVAL);

@@ -64,6 +64,33 @@ static void test_control_characters(void **state)
     kn_logs_close(l);
 }
 
+/* The next one begins where the last one ended, with whole lines of a long file. */
+static void test_recalls(void **state)
+{
+    enum { N = 6000 };
+    kn_logs *l = open_logs();
+    (void)state;
+    for (int i = 0; i < N; i++) {
+        char line[96];
+        snprintf(line, sizeof line, "line %d of a program that has much to say about what it does.", i);
+        kn_logs_add(l, line);
+    }
+    kn_logs_close(l);
+    l = kn_logs_open(dir);
+    assert_non_null(l);
+    json_t *all = kn_logs_recent(l, KN_LOG_LINES), *lines = json_object_get(all, "lines");
+    assert_int_equal(json_array_size(lines), KN_LOG_LINES);
+    check_line(all, KN_LOG_LINES - 1, "line 5999 of a program that has much to say about what it does.");
+    check_line(all, 0, "line 4000 of a program that has much to say about what it does.");
+    json_decref(all);
+    kn_logs_add(l, "new");
+    all = kn_logs_recent(l, 2);
+    check_line(all, 0, "line 5999 of a program that has much to say about what it does.");
+    check_line(all, 1, "  new");
+    json_decref(all);
+    kn_logs_close(l);
+}
+
 static void test_turns_over(void **state)
 {
     kn_logs *l = open_logs();
@@ -100,8 +127,8 @@ static void test_no_folder(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_recent),
-                                       cmocka_unit_test(test_control_characters),
-                                       cmocka_unit_test(test_turns_over), cmocka_unit_test(test_no_folder)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_recent), cmocka_unit_test(test_control_characters),
+        cmocka_unit_test(test_recalls), cmocka_unit_test(test_turns_over), cmocka_unit_test(test_no_folder)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
