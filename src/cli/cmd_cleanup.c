@@ -3,15 +3,16 @@
 
 static void print_cleanup(const json_t *o, bool is_dry_run)
 {
-    char size[32];
+    char size[32], id[128], reason[64], line[2048];
     size_t i, n = json_array_size(json_object_get(o, "jobs"));
     json_t *job;
     json_array_foreach(json_object_get(o, "jobs"), i, job)
     {
         const char *why = kn_queue_text(job, "error");
-        printf("%-25s %-6s %10s%s%s\n", kn_queue_text(job, "id"), kn_queue_text(job, "reason"),
+        printf("%-25s %-6s %10s%s%s\n", kn_cli_one_line(kn_queue_text(job, "id"), 24, id, sizeof id),
+               kn_cli_one_line(kn_queue_text(job, "reason"), 8, reason, sizeof reason),
                kn_format_bytes(json_number_value(json_object_get(job, "size_bytes")), size, sizeof size),
-               *why ? "  stays: " : "", why);
+               *why ? "  stays: " : "", kn_cli_one_line(why, 400, line, sizeof line));
     }
     printf("%zu job%s, %s%s%s\n", n, n == 1 ? "" : "s",
            kn_format_bytes(json_number_value(json_object_get(o, "size_bytes")), size, sizeof size),

@@ -4,7 +4,7 @@
 #include "cli/queue.h"
 #include "server/logs.h"
 
-enum { DEFAULT_LINES = 50, ASK_AT_LEAST = 10 };
+enum { DEFAULT_LINES = 50, ASK_AT_LEAST = 10, LINE_CHARS = 1000 };
 
 static int parse_lines(const char *text, long *ret, kn_err *err)
 {
@@ -19,7 +19,7 @@ static int parse_lines(const char *text, long *ret, kn_err *err)
 static int show(kn_client *c, long n, kn_err *err)
 {
     json_t *answer = NULL;
-    char path[64];
+    char path[64], line[4 * LINE_CHARS + 64];
     snprintf(path, sizeof path, "/api/logs/recent?lines=%ld", n < ASK_AT_LEAST ? (long)ASK_AT_LEAST : n);
     int rc = kn_client_call(c, "GET", path, NULL, &answer, err);
     if (rc)
@@ -27,7 +27,8 @@ static int show(kn_client *c, long n, kn_err *err)
     const json_t *lines = json_object_get(answer, "lines");
     size_t size = json_array_size(lines);
     for (size_t i = size > (size_t)n ? size - (size_t)n : 0; i < size; i++)
-        printf("%s\n", json_string_value(json_array_get(lines, i)));
+        printf("%s\n",
+               kn_cli_one_line(json_string_value(json_array_get(lines, i)), LINE_CHARS, line, sizeof line));
     if (!size)
         fprintf(stderr, "the log is empty: %s\n", kn_queue_text(answer, "log_file"));
     json_decref(answer);

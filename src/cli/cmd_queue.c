@@ -31,6 +31,13 @@ const char *kn_queue_text(const json_t *o, const char *key)
     return text ? text : "";
 }
 
+double kn_queue_seconds(const json_t *v)
+{
+    const double most = 1e11; /* beyond the year 5000 */
+    double s = json_number_value(v);
+    return s > 0 && s < most ? s : 0;
+}
+
 char *kn_queue_path(const char *id, const char *what)
 {
     kn_buf b;
@@ -60,12 +67,10 @@ int kn_client_end(kn_client *c, int rc, bool json, const kn_err *err)
 
 static void say_when(const char *title, const json_t *time)
 {
-    char text[32] = "";
-    time_t t = (time_t)json_number_value(time);
+    char text[32];
+    time_t t = (time_t)kn_queue_seconds(time);
     struct tm tm;
-    if (t && localtime_r(&t, &tm))
-        strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &tm);
-    if (*text)
+    if (t && localtime_r(&t, &tm) && strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &tm))
         printf("%-10s %s\n", title, text);
 }
 
@@ -77,13 +82,13 @@ static void describe(const json_t *job, char *buf, size_t size)
     const json_t *p = json_object_get(job, "progress"), *eta = json_object_get(p, "eta_s");
     long long total = json_integer_value(json_object_get(p, "total"));
     long long priority = json_integer_value(json_object_get(job, "priority"));
-    double began = json_number_value(json_object_get(job, "started_at")),
-           ended = json_number_value(json_object_get(job, "finished_at"));
+    double began = kn_queue_seconds(json_object_get(job, "started_at")),
+           ended = kn_queue_seconds(json_object_get(job, "finished_at"));
     char time[32];
     *buf = '\0';
     if (total && json_is_number(eta))
         snprintf(buf, size, "%lld/%lld, %s left", (long long)json_integer_value(json_object_get(p, "done")),
-                 total, kn_format_seconds(json_number_value(eta), time, sizeof time));
+                 total, kn_format_seconds(kn_queue_seconds(eta), time, sizeof time));
     else if (total)
         snprintf(buf, size, "%lld/%lld", (long long)json_integer_value(json_object_get(p, "done")), total);
     else if (ended > began && began > 0)
@@ -94,12 +99,14 @@ static void describe(const json_t *job, char *buf, size_t size)
 
 static void print_row(const json_t *job)
 {
-    char state[32], detail[64], model[64], prompt[512];
+    enum { NAME_CHARS = 24 };
+    char id[128], state[128], detail[64], model[256], prompt[512];
     const char *wish = kn_queue_text(job, "wish");
-    snprintf(state, sizeof state, "%.16s%s", kn_queue_text(job, "state"), *wish ? " (stops)" : "");
     describe(job, detail, sizeof detail);
-    printf("%-25s %-12s %-20s %-16s %s\n", kn_queue_text(job, "id"), state, detail,
-           kn_cli_one_line(kn_queue_text(job, "model"), PROMPT_CHARS, model, sizeof model),
+    printf("%-25s %-12s %-20s %-16s %s\n",
+           kn_cli_one_line(kn_queue_text(job, "id"), NAME_CHARS, id, sizeof id),
+           *wish ? "stopping" : kn_cli_one_line(kn_queue_text(job, "state"), NAME_CHARS, state, sizeof state),
+           detail, kn_cli_one_line(kn_queue_text(job, "model"), PROMPT_CHARS, model, sizeof model),
            kn_cli_one_line(kn_queue_text(json_object_get(job, "request"), "prompt"), PROMPT_CHARS, prompt,
                            sizeof prompt));
 }
@@ -201,7 +208,7 @@ int kn_cmd_queue(const kn_args *a)
 
 static void say(const char *title, const char *text)
 {
-    char line[1024];
+    char line[4096];
     if (*text)
         printf("%-10s %s\n", title, kn_cli_one_line(text, 900, line, sizeof line));
 }

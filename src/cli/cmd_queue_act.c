@@ -15,13 +15,15 @@ typedef struct act {
 static void print_done(const act *a, const char *id, json_t *take, bool json)
 {
     const char *wish = kn_queue_text(take, "wish");
-    char line[128];
+    char line[512], state[128];
     if (json) {
         kn_cli_print(take);
         return;
     }
     printf("%s  %s%s\n", kn_cli_one_line(id, 64, line, sizeof line),
-           strcmp(a->name, "remove") == 0 ? "removed" : kn_queue_text(take, "state"),
+           strcmp(a->name, "remove") == 0
+               ? "removed"
+               : kn_cli_one_line(kn_queue_text(take, "state"), 16, state, sizeof state),
            *wish ? ", stops at its next operation" : "");
     json_decref(take);
 }

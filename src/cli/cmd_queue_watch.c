@@ -81,9 +81,9 @@ static void show_progress(watch *w, const json_t *p)
     w->last = (kn_event){.phase = phase,
                          .done = done,
                          .total = json_integer_value(json_object_get(p, "total")),
-                         .elapsed_s = json_number_value(json_object_get(p, "elapsed_s")),
-                         .unit_s = json_number_value(json_object_get(p, "unit_s")),
-                         .eta_s = json_is_number(eta) ? json_number_value(eta) : -1};
+                         .elapsed_s = kn_queue_seconds(json_object_get(p, "elapsed_s")),
+                         .unit_s = kn_queue_seconds(json_object_get(p, "unit_s")),
+                         .eta_s = json_is_number(eta) ? kn_queue_seconds(eta) : -1};
     w->is_open = true;
     if (is_new)
         show(w, KN_EVENT_PHASE);
@@ -95,7 +95,7 @@ static int end(watch *w, const json_t *job, kn_err *err)
 {
     const char *id = kn_queue_text(job, "id"), *state = kn_queue_text(job, "state");
     const json_t *error = json_object_get(job, "error"), *result = json_object_get(job, "result");
-    char took[32], line[1024];
+    char took[32], line[4096];
     close_phase(w);
     kn_progress_clear(&w->out);
     if (strcmp(state, "cancelled") == 0)
@@ -112,7 +112,7 @@ static int end(watch *w, const json_t *job, kn_err *err)
         fprintf(w->out.out, "%s  %s in all\n",
                 kn_cli_one_line(*kn_queue_text(result, "output") ? kn_queue_text(result, "output") : id, 900,
                                 line, sizeof line),
-                kn_format_seconds(json_number_value(json_object_get(result, "seconds")), took, sizeof took));
+                kn_format_seconds(kn_queue_seconds(json_object_get(result, "seconds")), took, sizeof took));
     }
     return 0;
 }

@@ -16,6 +16,8 @@ int kn_cmd_queue_remove(const kn_args *a);
 
 /* "" for what is no text. */
 const char *kn_queue_text(const json_t *o, const char *key);
+/* A time or a duration as far as it can be one, else 0: a number from elsewhere may be any. */
+double kn_queue_seconds(const json_t *v);
 /* The route of a job: "/api/v1/jobs/ID/what", with what "" "/api/v1/jobs/ID"; heap, NULL without memory. */
 char *kn_queue_path(const char *id, const char *what);
 int kn_queue_job(kn_client *c, const char *id, json_t **ret, kn_err *err);

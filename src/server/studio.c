@@ -185,6 +185,14 @@ static int open_http(kn_studio *s, kn_err *err)
     return kn_http_start(&opts, s->tables, KN_STUDIO_TABLES, &s->http, err);
 }
 
+/* On a full disk commands need --server; that is no reason not to serve. */
+static void say_where(kn_studio *s)
+{
+    kn_err why = {0};
+    if (kn_address_write(s->places.data, s->opts.host, kn_http_port(s->http), &why))
+        on_log(s, why.msg);
+}
+
 int kn_studio_hold(kn_studio *s, bool hold, kn_err *err)
 {
     json_t *v = json_boolean(hold);
@@ -251,7 +259,7 @@ int kn_studio_open(const kn_studio_opts *opts, kn_studio **ret, kn_err *err)
     if (!rc)
         rc = open_http(s, err);
     if (!rc && !opts->is_idle)
-        rc = kn_address_write(s->places.data, opts->host, kn_http_port(s->http), err);
+        say_where(s);
     if (rc)
         kn_studio_close(s);
     else
