@@ -66,13 +66,19 @@ static void show_state(watch *w, const json_t *job)
     }
 }
 
+static int64_t count(const json_t *v)
+{
+    json_int_t n = json_integer_value(v);
+    return n > 0 && n < INT32_MAX ? n : 0;
+}
+
 static void show_progress(watch *w, const json_t *p)
 {
     kn_phase phase;
     const json_t *eta = json_object_get(p, "eta_s");
     if (!parse_phase(kn_queue_text(p, "phase"), &phase))
         return;
-    int64_t done = json_integer_value(json_object_get(p, "done"));
+    int64_t done = count(json_object_get(p, "done"));
     bool is_new = !w->is_open || phase != w->last.phase || done < w->last.done;
     if (is_new)
         close_phase(w);
@@ -80,7 +86,7 @@ static void show_progress(watch *w, const json_t *p)
     bool has_more = is_new || done != w->last.done;
     w->last = (kn_event){.phase = phase,
                          .done = done,
-                         .total = json_integer_value(json_object_get(p, "total")),
+                         .total = count(json_object_get(p, "total")),
                          .elapsed_s = kn_queue_seconds(json_object_get(p, "elapsed_s")),
                          .unit_s = kn_queue_seconds(json_object_get(p, "unit_s")),
                          .eta_s = json_is_number(eta) ? kn_queue_seconds(eta) : -1};
