@@ -156,6 +156,26 @@ static void test_every_file_is_guarded(void **state)
     assert_true(n > 5);
 }
 
+/* What takes the id of an upload is what a client sends a file for. */
+static void test_media(void **state)
+{
+    (void)state;
+    for (const kn_param *p = kn_params; p->name; p++) {
+        json_t *o = NULL;
+        char text[128];
+        bool is_list = p->type == KN_PARAM_FILES;
+        if (!kn_place_is_media(p->name))
+            continue;
+        snprintf(text, sizeof text, is_list ? "{\"%s\": [\"upl_a.png\"]}" : "{\"%s\": \"upl_a.png\"}",
+                 p->name);
+        if (resolve(text, &o, NULL))
+            fail_msg("%s does not take an upload", p->name);
+        json_decref(o);
+    }
+    assert_true(kn_place_is_media("image") && kn_place_is_media("reference"));
+    assert_false(kn_place_is_media("vae") || kn_place_is_media("output") || kn_place_is_media("prompt"));
+}
+
 static void test_removed(void **state)
 {
     (void)state;
@@ -194,8 +214,10 @@ static void test_models_elsewhere(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_found), cmocka_unit_test(test_refused),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_found),
+                                       cmocka_unit_test(test_refused),
                                        cmocka_unit_test(test_every_file_is_guarded),
+                                       cmocka_unit_test(test_media),
                                        cmocka_unit_test(test_removed),
                                        cmocka_unit_test(test_models_elsewhere)};
     return cmocka_run_group_tests(tests, make, clear);

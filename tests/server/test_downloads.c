@@ -42,17 +42,23 @@ static void on_log(void *ud, const char *line)
     look(ud, line);
 }
 
-static void start(scene *s)
+static void start_as(scene *s, bool is_idle)
 {
     kn_err err = {0};
     kn_downloads_opts o = {.models_dir = s->f->models,
                            .queue = s->queue,
                            .patience = s->f->config.patience,
+                           .is_idle = is_idle,
                            .changed = on_change,
                            .log = on_log,
                            .ud = s};
     if (kn_downloads_start(&o, &s->downloads, &err))
         fail_msg("%s", err.msg);
+}
+
+static void start(scene *s)
+{
+    start_as(s, false);
 }
 
 static int make(void **state)
@@ -227,6 +233,23 @@ static void test_restart(void **state)
     assert_string_equal(q.range, "50000-");
 }
 
+/* An idle one only keeps the line; the next one fetches. */
+static void test_idle(void **state)
+{
+    scene *s = *state;
+    char id[64];
+    asked q;
+    kn_downloads_stop(s->downloads);
+    start_as(s, true);
+    add(s, HUB_ID, ONE, id);
+    pause_ms(200);
+    must_become(s, id, "queued");
+    assert_false(nth_asked(s->f->hub, ONE, 0, &q));
+    kn_downloads_stop(s->downloads);
+    start(s);
+    must_become(s, id, "completed");
+}
+
 /* A list that somebody has damaged is read as far as it makes sense. */
 static void test_damaged_list(void **state)
 {
@@ -316,7 +339,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, make, clear)
-        T(test_download),     T(test_failed), T(test_cancel), T(test_restart),
+        T(test_download),     T(test_failed), T(test_cancel), T(test_restart), T(test_idle),
         T(test_damaged_list), T(test_bounds), T(test_config), T(test_local),
 #undef T
     };
