@@ -30,6 +30,7 @@ BEGIN {
     home["^openssl/evp[.]h$"] = "^src/hub/"
     home["^utf8proc[.]h$"] = "^src/text/"
     home["^(cmocka|setjmp)[.]h$"] = "^tests/"
+    home["^sys/mount[.]h$"] = "^tests/"
     home["^omp[.]h$"] = "^(src/base/parallel[.]c|src/tensor/cpu/)"
     home["^sanitizer/"] = "^src/base/parallel[.]c$"
     home["^(immintrin|cpuid|arm_neon)[.]h$"] = "^src/(tensor/cpu|media|cli)/"
