@@ -46,6 +46,7 @@ demo: build
 	@tools/demo.sh "$(OUT)"
 
 test: build
+	@tools/npm-packages.sh tests/clients
 	@ctest --preset release -j $(JOBS)
 
 test-page: build

@@ -19,17 +19,8 @@ command -v npm >/dev/null || fail "npm is missing, and the page cannot be built 
 [ "$(node -p 'process.versions.node.split(".")[0]')" -ge 18 ] ||
     fail "node $(node --version) is too old; expected 18 or newer"
 
-# Several build folders share the packages: one of them fetches, the others wait.
+"$root/tools/npm-packages.sh" web || exit 1
 cd "$root/web"
-(
-    flock 9
-    if ! cmp -s package-lock.json "$modules/.package-lock.kinora"; then
-        echo "web: fetching the packages that web/package-lock.json names"
-        npm ci --ignore-scripts --loglevel=error ||
-            fail "npm could not fetch the packages of web/package-lock.json; is the registry within reach? (npm config get registry)"
-        cp package-lock.json "$modules/.package-lock.kinora"
-    fi
-) 9<. || exit 1
 
 rm -rf "$out"
 mkdir -p "$out"

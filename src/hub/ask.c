@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "hub/libs.h"
 #include "hub/url.h"
 
 static const char ID_CHARS[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
@@ -58,6 +59,9 @@ static int check_revision(const char *revision, kn_err *err)
 int kn_hub_check_endpoint(const char *url, kn_err *err)
 {
     enum { MOST = 500 };
+    int rc = kn_hub_libs_load(err);
+    if (rc)
+        return rc;
     char *seen = NULL, host[256];
     size_t n = strlen(url);
     bool ok = n <= MOST && (kn_url_has_scheme(url, "https") || kn_url_has_scheme(url, "http")) &&

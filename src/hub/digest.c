@@ -1,11 +1,11 @@
 #include "hub/digest.h"
 
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "hub/libs.h"
 
 struct kn_digest {
     kn_digest_kind kind;
@@ -34,6 +34,9 @@ int kn_digest_restart(kn_digest *d, kn_err *err)
 
 int kn_digest_new(kn_digest_kind kind, uint64_t size, kn_digest **ret, kn_err *err)
 {
+    int rc = kind == KN_DIGEST_NONE ? 0 : kn_hub_libs_load(err);
+    if (rc)
+        return rc;
     kn_digest *d = kn_calloc(1, sizeof *d);
     if (d)
         *d = (kn_digest){kind, size, kind == KN_DIGEST_NONE ? NULL : EVP_MD_CTX_new()};
@@ -41,7 +44,7 @@ int kn_digest_new(kn_digest_kind kind, uint64_t size, kn_digest **ret, kn_err *e
         kn_digest_free(d);
         return kn_fail(err, KN_ENOMEM, "no memory for a digest");
     }
-    int rc = kn_digest_restart(d, err);
+    rc = kn_digest_restart(d, err);
     if (rc)
         kn_digest_free(d);
     else
@@ -53,7 +56,8 @@ void kn_digest_free(kn_digest *d)
 {
     if (!d)
         return;
-    EVP_MD_CTX_free(d->ctx);
+    if (d->ctx) /* else the library may not be there either */
+        EVP_MD_CTX_free(d->ctx);
     free(d);
 }
 

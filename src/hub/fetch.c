@@ -217,7 +217,9 @@ static int round_of(loop *l, kn_err *err)
 int kn_transfers_run(const kn_fetch_opts *opts, kn_transfer *list, int n, kn_err *err)
 {
     loop l = {.opts = opts, .list = list, .n = n};
-    int rc = 0;
+    int rc = kn_hub_libs_load(err);
+    if (rc)
+        return rc;
     for (int i = 0; i < n; i++) {
         list[i].config = opts->config;
         list[i].state = KN_TRANSFER_NEW;

@@ -2,7 +2,6 @@
 #include "hub/transfer.h"
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,11 +9,6 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "hub/url.h"
-
-static void init_curl(void)
-{
-    curl_global_init(CURL_GLOBAL_DEFAULT);
-}
 
 /* ---- what curl calls ---- */
 
@@ -121,8 +115,6 @@ static bool set_up(kn_transfer *t)
 
 int kn_transfer_begin(kn_transfer *t, kn_err *err)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, init_curl);
     kn_transfer_drop(t);
     t->outcome = KN_OUTCOME_NONE;
     t->why = (kn_err){0};
@@ -175,8 +167,10 @@ void kn_transfer_settle(kn_transfer *t, CURLcode code)
 
 void kn_transfer_drop(kn_transfer *t)
 {
-    curl_easy_cleanup(t->easy);
-    curl_slist_free_all(t->headers);
+    if (t->easy) /* else the library may not be there either */
+        curl_easy_cleanup(t->easy);
+    if (t->headers)
+        curl_slist_free_all(t->headers);
     t->easy = NULL;
     t->headers = NULL;
 }

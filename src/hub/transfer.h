@@ -5,9 +5,8 @@
 #ifndef KN_HUB_TRANSFER_H
 #define KN_HUB_TRANSFER_H
 
-#include <curl/curl.h>
-
 #include "hub/hub.h"
+#include "hub/libs.h"
 
 enum { KN_ETAG_BYTES = 256, KN_NEXT_BYTES = 2048 };
 
@@ -82,7 +81,7 @@ void kn_transfer_settle(kn_transfer *t, CURLcode code);
 /* Leaves the request; accepts one that was never begun. */
 void kn_transfer_drop(kn_transfer *t);
 void kn_transfer_done(kn_transfer *t);
-/* Reads one header line of the answer; true: its body is wanted. Visible for tests. */
+/* Reads one header line of the answer; true: its body is wanted. Visible for tests, which load the libraries first. */
 bool kn_transfer_read_header(kn_transfer *t, const char *line, size_t size);
 
 #endif

@@ -1,9 +1,11 @@
 #include "hub/url.h"
 
-#include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+
+#include "hub/libs.h"
 
 void kn_url_escape(kn_buf *b, const char *text, const char *keep)
 {
@@ -16,15 +18,24 @@ void kn_url_escape(kn_buf *b, const char *text, const char *keep)
     }
 }
 
-/* NULL: no address, or no memory. */
+/* NULL: no address, no memory, or no libcurl. */
 static CURLU *parse(const char *url)
 {
-    CURLU *u = curl_url();
+    CURLU *u = kn_hub_libs_load(NULL) ? NULL : curl_url();
     if (u && curl_url_set(u, CURLUPART_URL, url, 0)) {
         curl_url_cleanup(u);
         u = NULL;
     }
     return u;
+}
+
+/* Both may be NULL. */
+static void drop(CURLU *u, char *part)
+{
+    if (part)
+        curl_free(part);
+    if (u)
+        curl_url_cleanup(u);
 }
 
 static bool same_part(CURLU *a, CURLU *b, CURLUPart part)
@@ -42,15 +53,15 @@ bool kn_url_same_origin(const char *a, const char *b)
     CURLU *x = parse(a), *y = parse(b);
     bool same = x && y && same_part(x, y, CURLUPART_SCHEME) && same_part(x, y, CURLUPART_HOST) &&
                 same_part(x, y, CURLUPART_PORT);
-    curl_url_cleanup(x);
-    curl_url_cleanup(y);
+    drop(x, NULL);
+    drop(y, NULL);
     return same;
 }
 
 bool kn_url_has_scheme(const char *url, const char *scheme)
 {
     size_t n = strlen(scheme);
-    return curl_strnequal(url, scheme, n) && strncmp(url + n, "://", 3) == 0;
+    return strncasecmp(url, scheme, n) == 0 && strncmp(url + n, "://", 3) == 0;
 }
 
 static bool has_user(CURLU *u)
@@ -86,7 +97,7 @@ int kn_url_follow(const char *base, const char *location, bool https_only, char 
                  ? check_redirect(u, https_only, ret, err)
                  : kn_fail(err, KN_EFORMAT, "redirected to \"%.32s\", expected an address of http or https",
                            location);
-    curl_url_cleanup(u);
+    drop(u, NULL);
     return rc;
 }
 
@@ -96,8 +107,7 @@ void kn_url_host(const char *url, char *buf, size_t size)
     CURLU *u = parse(url);
     bool has = u && curl_url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK;
     snprintf(buf, size, "%s", has ? host : "?");
-    curl_free(host);
-    curl_url_cleanup(u);
+    drop(u, host);
 }
 
 char *kn_url_query(const char *url, const char *name)
@@ -113,7 +123,6 @@ char *kn_url_query(const char *url, const char *name)
                 value = text ? kn_strndup(text, (size_t)size) : NULL;
                 curl_free(text);
             }
-    curl_free(query);
-    curl_url_cleanup(u);
+    drop(u, query);
     return value;
 }

@@ -85,9 +85,8 @@ static int check_text(const kn_setting *s, const json_t *v, kn_err *err)
         return kn_fail(err, KN_EINVAL, "%s: expected text of at most %lld bytes", s->name, (long long)s->max);
     if (s->type == KN_SETTING_SECRET && !is_token(text))
         return kn_fail(err, KN_EINVAL, "%s: expected letters, digits and signs, without spaces", s->name);
-    if (s->type == KN_SETTING_URL && *text && kn_hub_check_endpoint(text, NULL))
-        return kn_fail(err, KN_EINVAL, "%s: \"%.100s\", expected an address like %s", s->name, text,
-                       KN_HUB_ENDPOINT);
+    if (s->type == KN_SETTING_URL && *text && kn_hub_check_endpoint(text, err))
+        return kn_err_prefix(err, "%s", s->name);
     return 0;
 }
 

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -100,10 +101,34 @@ static void test_ids(void **state)
     assert_int_equal(kn_hub_check_id(NULL, NULL), KN_EINVAL);
 }
 
+static bool is_mapped(const char *library)
+{
+    char line[4096];
+    bool found = false;
+    FILE *f = fopen("/proc/self/maps", "r");
+    assert_non_null(f);
+    while (fgets(line, sizeof line, f))
+        found |= strstr(line, library) != NULL;
+    fclose(f);
+    return found;
+}
+
+/* First of all tests: a program that never asks a hub does not load what that needs. */
+static void test_loaded_late(void **state)
+{
+    (void)state;
+    assert_false(is_mapped("libcurl") || is_mapped("libcrypto"));
+    assert_true(kn_url_has_scheme("https://h/", "HTTPS"));
+    assert_false(is_mapped("libcurl"));
+    assert_int_equal(kn_hub_check_endpoint("https://h/", NULL), 0);
+    assert_true(is_mapped("libcurl") && is_mapped("libcrypto"));
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_escape),   cmocka_unit_test(test_origin),
-                                       cmocka_unit_test(test_follow),   cmocka_unit_test(test_query),
-                                       cmocka_unit_test(test_endpoint), cmocka_unit_test(test_ids)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_loaded_late), cmocka_unit_test(test_escape),
+                                       cmocka_unit_test(test_origin),      cmocka_unit_test(test_follow),
+                                       cmocka_unit_test(test_query),       cmocka_unit_test(test_endpoint),
+                                       cmocka_unit_test(test_ids)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
