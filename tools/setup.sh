@@ -65,6 +65,7 @@ group_build() {
 group_test() {
     group_build
     pc libcmocka-dev cmocka
+    need curl command -v curl
 }
 
 group_page() { # the page in a browser

@@ -167,18 +167,29 @@ static int keep_data_url(kn_studio *s, const char *url, kn_upload *ret, kn_err *
     return rc;
 }
 
-static int take_reference(kn_studio *s, const json_t *v, json_t *request, kn_err *err)
+static int set_image(json_t *request, const char *id, kn_err *err)
+{
+    if (json_object_get(request, "image"))
+        return kn_fail(err, KN_EINVAL, "input_reference: more than one picture, expected one");
+    json_object_set_new(request, "image", json_string(id));
+    return 0;
+}
+
+static int take_url(kn_studio *s, const char *url, json_t *request, kn_err *err)
 {
     kn_upload u;
+    int rc = keep_data_url(s, url, &u, err);
+    return rc ? rc : set_image(request, u.id, err);
+}
+
+static int take_reference(kn_studio *s, const json_t *v, json_t *request, kn_err *err)
+{
     const char *url = json_string_value(json_object_get(v, "image_url")),
                *id = json_string_value(json_object_get(v, "file_id"));
     if (!json_is_object(v) || !url == !id)
         return kn_fail(err, KN_EINVAL,
                        "input_reference: expected {\"image_url\": ...} or {\"file_id\": ...}");
-    int rc = url ? keep_data_url(s, url, &u, err) : 0;
-    if (!rc)
-        json_object_set_new(request, "image", json_string(url ? u.id : id));
-    return rc;
+    return url ? take_url(s, url, request, err) : set_image(request, id, err);
 }
 
 static int take_files(kn_studio *s, const kn_http_request *rq, json_t *request, kn_err *err)
@@ -191,7 +202,8 @@ static int take_files(kn_studio *s, const kn_http_request *rq, json_t *request, 
         int rc = kn_studio_keep_upload(s, f->path, &u, err);
         if (rc)
             return kn_err_prefix(err, "input_reference");
-        json_object_set_new(request, "image", json_string(u.id));
+        if ((rc = set_image(request, u.id, err)))
+            return rc;
     }
     return 0;
 }
@@ -209,6 +221,10 @@ static int take_field(kn_studio *s, const char *name, const json_t *v, json_t *r
         return parse_seconds(v, seconds, err);
     if (strcmp(name, "input_reference") == 0)
         return take_reference(s, v, request, err);
+    if (strcmp(name, "input_reference[image_url]") == 0 && json_is_string(v)) /* as forms have objects */
+        return take_url(s, json_string_value(v), request, err);
+    if (strcmp(name, "input_reference[file_id]") == 0 && json_is_string(v))
+        return set_image(request, json_string_value(v), err);
     return kn_fail(err, KN_EINVAL, "%.64s: unknown parameter", name);
 }
 
@@ -361,24 +377,50 @@ static int get_content(void *ud, const kn_http_request *rq, kn_reply *reply, kn_
     return rc;
 }
 
-static int get_models(void *ud, const kn_http_request *rq, kn_reply *reply, kn_err *err)
+/* Those that can make videos. */
+static int list_models(kn_studio *s, json_t **ret, kn_err *err)
 {
-    kn_studio *s = ud;
-    json_t *all = NULL, *m, *data = json_array();
+    json_t *all = NULL, *m;
     size_t i;
-    (void)rq;
     int rc = kn_catalog_list(s->places.models, &all, err);
+    if (rc)
+        return rc;
+    *ret = json_array();
     json_array_foreach(all, i, m)
     {
         const char *support = json_string_value(json_object_get(m, "support"));
         if (support && strcmp(support, "ready") == 0)
-            json_array_append_new(data, json_pack("{s:O, s:s, s:i, s:s}", "id", json_object_get(m, "name"),
+            json_array_append_new(*ret, json_pack("{s:O, s:s, s:i, s:s}", "id", json_object_get(m, "name"),
                                                   "object", "model", "created", 0, "owned_by", "local"));
     }
     json_decref(all);
-    if (rc)
-        json_decref(data);
+    return 0;
+}
+
+static int get_models(void *ud, const kn_http_request *rq, kn_reply *reply, kn_err *err)
+{
+    json_t *data = NULL;
+    (void)rq;
+    int rc = list_models(ud, &data, err);
     return rc ? rc : kn_reply_json(reply, 200, json_pack("{s:s, s:o}", "object", "list", "data", data), err);
+}
+
+static int get_model(void *ud, const kn_http_request *rq, kn_reply *reply, kn_err *err)
+{
+    const char *name = kn_http_param(rq, "name");
+    json_t *data = NULL, *m, *found = NULL;
+    size_t i;
+    int rc = list_models(ud, &data, err);
+    json_array_foreach(data, i, m)
+    {
+        if (strcmp(json_string_value(json_object_get(m, "id")), name) == 0)
+            found = json_incref(m);
+    }
+    json_decref(data);
+    if (!rc && !found)
+        rc = kn_fail(err, KN_ENOTFOUND,
+                     "there is no model \"%.200s\" that is ready; GET /v1/models lists them", name);
+    return rc ? rc : kn_reply_json(reply, 200, found, err);
 }
 
 const kn_route kn_routes_openai[] = {
@@ -391,5 +433,6 @@ const kn_route kn_routes_openai[] = {
     {"POST", "/v1/videos/{id}/remix", KN_BODY_JSON, remix_video, "the same with another prompt (OpenAI)",
      false},
     {"GET", "/v1/models", KN_BODY_NONE, get_models, "list models (OpenAI)", false},
+    {"GET", "/v1/models/{name*}", KN_BODY_NONE, get_model, "retrieve a model (OpenAI)", false},
     {0},
 };

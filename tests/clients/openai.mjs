@@ -87,6 +87,10 @@ test('a picture comes along: as a file, as JSON with its bytes', async () => {
     const image_url = `data:image/jpeg;base64,${fs.readFileSync(PICTURE).toString('base64')}`;
     await finished(await client.videos.create({ ...words, input_reference: { image_url } }));
     await finished(await client.post('/videos', { body: { ...words, input_reference: { image_url } } }));
+    const headers = { Authorization: `Bearer ${TOKEN}`, 'Content-Type': 'image/jpeg' };
+    const kept = await (await fetch(`${studio.url}/api/v1/uploads`, { method: 'POST', headers, body: fs.readFileSync(PICTURE) })).json();
+    await finished(await client.videos.create({ ...words, input_reference: { file_id: kept.id } }));
+    await assert.rejects(client.videos.create({ ...words, input_reference: { image_url, file_id: kept.id } }), BadRequestError);
 });
 
 test('the list is walked page by page', async () => {
@@ -133,4 +137,5 @@ test('models are listed', async () => {
         names.push(model.id);
     assert.ok(names.includes('demo') && names.includes('testsrc'));
     assert.equal((await client.models.retrieve('demo')).id, 'demo');
+    await assert.rejects(client.models.retrieve('sora-2'), NotFoundError);
 });
