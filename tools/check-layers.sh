@@ -26,7 +26,7 @@ BEGIN {
     home["^sqlite3[.]h$"] = "^src/store/"
     home["^(microhttpd|wslay/wslay)[.]h$"] = "^src/server/"
     home["^(sys/(socket|un|epoll|eventfd|prctl)|netinet/(in|tcp)|arpa/inet|netdb)[.]h$"] = "^(src/(jobs|server|cli)|tests)/"
-    home["^curl/curl[.]h$"] = "^src/(hub/|cli/client[.]c$)"
+    home["^curl/curl[.]h$"] = "^src/hub/"
     home["^openssl/evp[.]h$"] = "^src/hub/"
     home["^utf8proc[.]h$"] = "^src/text/"
     home["^(cmocka|setjmp)[.]h$"] = "^tests/"

@@ -1,7 +1,6 @@
 #define _GNU_SOURCE
 #include "cli/client.h"
 
-#include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -12,6 +11,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "hub/libs.h"
 #include "hub/url.h"
 #include "server/address.h"
 #include "server/studio.h"
@@ -146,7 +146,9 @@ int kn_client_open(const kn_client_opts *opts, kn_client **ret, kn_err *err)
         rc = check_token(c->token, err);
     if (!rc)
         rc = find_server(c, opts, err);
-    if (!rc && (curl_global_init(CURL_GLOBAL_DEFAULT) || !(c->easy = curl_easy_init())))
+    if (!rc)
+        rc = kn_hub_libs_load(err);
+    if (!rc && !(c->easy = curl_easy_init()))
         rc = kn_fail(err, KN_ENOMEM, "no memory for libcurl");
     if (rc)
         kn_client_close(c);
@@ -159,7 +161,8 @@ void kn_client_close(kn_client *c)
 {
     if (!c)
         return;
-    curl_easy_cleanup(c->easy);
+    if (c->easy) /* else the library may not be there either */
+        curl_easy_cleanup(c->easy);
     kn_studio_close(c->own);
     free(c->url);
     free(c->token);

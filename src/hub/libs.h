@@ -20,6 +20,8 @@
     X(curl_easy_cleanup)                                                                                     \
     X(curl_easy_getinfo)                                                                                     \
     X(curl_easy_init)                                                                                        \
+    X(curl_easy_perform)                                                                                     \
+    X(curl_easy_reset)                                                                                       \
     X(curl_easy_setopt)                                                                                      \
     X(curl_easy_strerror)                                                                                    \
     X(curl_easy_unescape)                                                                                    \
@@ -68,6 +70,8 @@ int kn_hub_libs_load(kn_err *err);
 #define curl_easy_cleanup        kn_libs.curl_easy_cleanup
 #define curl_easy_getinfo        kn_libs.curl_easy_getinfo
 #define curl_easy_init           kn_libs.curl_easy_init
+#define curl_easy_perform        kn_libs.curl_easy_perform
+#define curl_easy_reset          kn_libs.curl_easy_reset
 #define curl_easy_setopt         kn_libs.curl_easy_setopt
 #define curl_easy_strerror       kn_libs.curl_easy_strerror
 #define curl_easy_unescape       kn_libs.curl_easy_unescape
