@@ -127,6 +127,22 @@
 #define KN_LIMIT_TOKEN_BYTES (4u << 10)
 /* Jobs that one command names: more are a list for a script. */
 #define KN_LIMIT_COMMAND_IDS 256
+/* Webhooks: a studio tells a few programs, and each is looked at in every change of a job. */
+#define KN_LIMIT_WEBHOOKS 32
+/* The address of a webhook: those of chat services, with a secret inside, have about 200 bytes. */
+#define KN_LIMIT_WEBHOOK_URL_BYTES 2048
+/* What a delivery sends: receivers are written for a few kilobytes; of a larger job only what is small goes along. */
+#define KN_LIMIT_WEBHOOK_BODY_BYTES (256u << 10)
+/* What is read of a receiver's answer, which says nothing that is needed, before the connection is closed. */
+#define KN_LIMIT_WEBHOOK_ANSWER_BYTES (64u << 10)
+/* Receivers that are told at the same time: so many may be slow before others wait for their time-out. */
+#define KN_LIMIT_WEBHOOK_PARALLEL 8
+/* Deliveries of a webhook that are over and still can be looked at: days of a busy studio. */
+#define KN_LIMIT_DELIVERIES 1000
+/* Deliveries of a webhook in all: as many as jobs may wait; of a receiver that is away for longer the oldest go. */
+#define KN_LIMIT_DELIVERIES_WAITING 10000
+/* How long a receiver may ask to be left alone: a day, then it is asked again. */
+#define KN_LIMIT_RETRY_AFTER_S 86400
 /* Threads: above this the partition tables of the kernels would need heap memory. */
 #define KN_LIMIT_THREADS 256
 

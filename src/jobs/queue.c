@@ -25,12 +25,15 @@ int kn_queue_begin(kn_queue *q, kn_err *err)
     return kn_db_begin(q->db, err);
 }
 
-int kn_queue_end(kn_queue *q, int rc, bool is_removed, kn_job *j, kn_job *ret, kn_err *err)
+int kn_queue_end(kn_queue *q, int rc, kn_change_kind kind, kn_job *j, kn_job *ret, kn_err *err)
 {
+    bool is_removed = kind == KN_REMOVED;
     kn_queue_event e = {
         .type = is_removed ? "removed" : "job", .job_id = j->id, .job = is_removed ? NULL : j};
     if (!rc)
         rc = kn_event_add(q->db, j->id, is_removed ? "removed" : kn_job_state_name(j->state), &e.id, err);
+    if (!rc && kind == KN_CHANGED_STATE)
+        rc = kn_delivery_add_all(q, j, err);
     if (!rc)
         rc = kn_db_commit(q->db, err);
     if (!rc) {
@@ -54,11 +57,12 @@ int kn_queue_change(kn_queue *q, const char *id, kn_job_change change, const voi
     int rc = kn_queue_begin(q, err);
     if (!rc)
         rc = kn_job_load(q->db, id, &j, err);
+    kn_job_state before = j.state;
     if (!rc)
         rc = change(q, &j, arg, err);
     if (!rc)
         rc = kn_job_store(q->db, &j, err);
-    return kn_queue_end(q, rc, false, &j, ret, err);
+    return kn_queue_end(q, rc, j.state == before ? KN_CHANGED : KN_CHANGED_STATE, &j, ret, err);
 }
 
 int kn_job_refuse(const kn_job *j, const char *expected, kn_err *err)
@@ -128,6 +132,8 @@ static int recover_job(kn_queue *q, kn_job *j, kn_err *err)
         rc = kn_job_store(q->db, j, err);
     if (!rc)
         rc = kn_event_add(q->db, j->id, kn_job_state_name(j->state), &q->last_event, err);
+    if (!rc)
+        rc = kn_delivery_add_all(q, j, err);
     return rc;
 }
 

@@ -70,7 +70,7 @@ int kn_queue_submit(kn_queue *q, const kn_job_spec *spec, kn_job *ret, kn_err *e
         rc = make(q, spec, &j, err);
     if (!rc)
         rc = kn_job_store(q->db, &j, err);
-    return kn_queue_end(q, rc, false, &j, ret, err);
+    return kn_queue_end(q, rc, KN_CHANGED_STATE, &j, ret, err);
 }
 
 int kn_queue_get(kn_queue *q, const char *id, kn_job *ret, kn_err *err)
@@ -237,7 +237,7 @@ static int remove_job(kn_queue *q, const char *id, bool is_paused_allowed, kn_jo
         kn_stmt_text(&st, id);
         rc = kn_stmt_run(&st, err);
     }
-    return kn_queue_end(q, rc, true, &j, ret, err);
+    return kn_queue_end(q, rc, KN_REMOVED, &j, ret, err);
 }
 
 int kn_queue_remove(kn_queue *q, const char *id, kn_job *ret, kn_err *err)

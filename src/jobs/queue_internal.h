@@ -8,7 +8,7 @@
 
 #include "base/limits.h"
 #include "jobs/job_id.h"
-#include "jobs/queue.h"
+#include "jobs/webhook.h"
 #include "store/stmt.h"
 
 typedef struct kn_listener {
@@ -21,7 +21,7 @@ struct kn_queue {
     pthread_cond_t told;
     kn_db *db;
     kn_queue_opts opts; /* without zeros */
-    kn_job_ids ids;
+    kn_job_ids ids, webhook_ids;
     int64_t last_event;
     kn_listener listeners[KN_LIMIT_LISTENERS];
     int n_listeners;
@@ -67,9 +67,10 @@ typedef int (*kn_job_change)(kn_queue *q, kn_job *j, const void *arg, kn_err *er
 
 /* Takes the lock and begins a transaction; kn_queue_end undoes both, also after a failure. */
 int kn_queue_begin(kn_queue *q, kn_err *err);
-/* The second half of a change that had the outcome rc so far: event ("removed", else the state's name), commit, telling.
- * *ret becomes the job; consumes *j. */
-int kn_queue_end(kn_queue *q, int rc, bool is_removed, kn_job *j, kn_job *ret, kn_err *err);
+typedef enum kn_change_kind { KN_CHANGED, KN_CHANGED_STATE, KN_REMOVED } kn_change_kind;
+/* The second half of a change that had the outcome rc so far: event ("removed", else the state's name), deliveries, commit,
+ * telling. *ret becomes the job; consumes *j. */
+int kn_queue_end(kn_queue *q, int rc, kn_change_kind kind, kn_job *j, kn_job *ret, kn_err *err);
 int kn_queue_change(kn_queue *q, const char *id, kn_job_change change, const void *arg, kn_job *ret,
                     kn_err *err);
 /* KN_EBUSY: the job's state does not allow what is asked; `expected` says which would. */
@@ -87,6 +88,16 @@ int kn_queue_remove_ended(kn_queue *q, const char *id, kn_err *err);
 double kn_queue_now_s(void);
 /* A final state. */
 void kn_job_finish(kn_job *j, kn_job_state state);
+
+/* ---- webhooks (queue_webhook.c, queue_delivery.c) ---- */
+
+/* Inside the transaction: a delivery for each webhook that wants to know of the state that the job has come to. */
+int kn_delivery_add_all(kn_queue *q, const kn_job *j, kn_err *err);
+/* PREFIX and 20 letters and digits. */
+int kn_webhook_new_id(kn_queue *q, const char *prefix, char ret[KN_WEBHOOK_ID_BYTES], kn_err *err);
+int kn_webhook_load(kn_db *db, const char *id, kn_webhook *ret, kn_err *err); /* KN_ENOTFOUND */
+/* Heap array of all of them. */
+int kn_webhook_load_all(kn_db *db, kn_webhook **ret, int *ret_n, kn_err *err);
 
 /* ---- events (queue_event.c) ---- */
 

@@ -38,9 +38,35 @@ static const char version_1[] =
     " name TEXT NOT NULL PRIMARY KEY,"
     " value TEXT NOT NULL CHECK (json_valid(value))"
     ") STRICT, WITHOUT ROWID;";
+
+/* Webhooks. The body of a delivery comes last, for the same reason. */
+static const char version_2[] =
+    "CREATE TABLE webhooks ("
+    " id TEXT NOT NULL PRIMARY KEY,"
+    " url TEXT NOT NULL,"
+    " secret TEXT NOT NULL,"
+    " states INTEGER NOT NULL,"
+    " is_active INTEGER NOT NULL CHECK (is_active IN (0, 1)),"
+    " why TEXT,"
+    " created_s REAL NOT NULL"
+    ") STRICT;"
+    "CREATE TABLE deliveries ("
+    " number INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " id TEXT NOT NULL UNIQUE,"
+    " webhook_id TEXT NOT NULL,"
+    " job_id TEXT NOT NULL,"
+    " event TEXT NOT NULL,"
+    " state TEXT NOT NULL,"
+    " created_s REAL NOT NULL,"
+    " due_s REAL NOT NULL,"
+    " attempts TEXT NOT NULL CHECK (json_valid(attempts)),"
+    " body TEXT NOT NULL CHECK (json_valid(body))"
+    ") STRICT;"
+    "CREATE INDEX deliveries_of ON deliveries (webhook_id, number);"
+    "CREATE INDEX deliveries_due ON deliveries (webhook_id, due_s, number) WHERE state = 'waiting';";
 /* clang-format on */
 
-static const char *const steps[] = {version_1};
+static const char *const steps[] = {version_1, version_2};
 
 const kn_db_schema kn_queue_schema = {
     .application_id = 0x4B4E5131, /* "KNQ1" */

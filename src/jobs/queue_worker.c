@@ -40,7 +40,7 @@ int kn_queue_claim(kn_queue *q, kn_job *ret, kn_err *err)
         kn_job_set_error(&j, 0, NULL);
         rc = kn_job_store(q->db, &j, err);
     }
-    return kn_queue_end(q, rc, false, &j, ret, err);
+    return kn_queue_end(q, rc, KN_CHANGED_STATE, &j, ret, err);
 }
 
 static int advance(kn_queue *q, kn_job *j, const void *arg, kn_err *err)
