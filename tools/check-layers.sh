@@ -25,7 +25,7 @@ BEGIN {
     home["^jansson[.]h$"] = "^src/base/json[.]h$"
     home["^sqlite3[.]h$"] = "^src/store/"
     home["^(microhttpd|wslay/wslay)[.]h$"] = "^src/server/"
-    home["^(sys/(socket|un|epoll|eventfd|prctl)|netinet/(in|tcp)|arpa/inet|netdb)[.]h$"] = "^(src/(jobs|server|cli)|tests)/"
+    home["^(sys/(socket|un|epoll|eventfd|prctl)|netinet/(in|tcp)|arpa/inet|netdb)[.]h$"] = "^(src/(hub|jobs|server|cli)|tests)/"
     home["^curl/curl[.]h$"] = "^src/hub/"
     home["^openssl/evp[.]h$"] = "^src/hub/"
     home["^utf8proc[.]h$"] = "^src/text/"

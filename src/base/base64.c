@@ -43,3 +43,19 @@ int kn_base64_decode(const char *text, size_t size, unsigned char **ret, size_t 
     *ret_size = n - padding;
     return 0;
 }
+
+char *kn_base64_encode(const void *data, size_t size)
+{
+    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const unsigned char *in = data;
+    char *text = size > SIZE_MAX / 2 ? NULL : kn_calloc(size / 3 + 2, 4), *out = text;
+    for (size_t i = 0; text && i < size; i += 3) {
+        size_t left = size - i;
+        uint32_t bits = (uint32_t)in[i] << 16 | (left > 1 ? (uint32_t)in[i + 1] << 8 : 0) | (left > 2 ? in[i + 2] : 0);
+        *out++ = alphabet[bits >> 18];
+        *out++ = alphabet[bits >> 12 & 63];
+        *out++ = left > 1 ? alphabet[bits >> 6 & 63] : '=';
+        *out++ = left > 2 ? alphabet[bits & 63] : '=';
+    }
+    return text;
+}

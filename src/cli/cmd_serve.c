@@ -49,6 +49,26 @@ static void split_hosts(char *text, const char *hosts[MAX_HOSTS + 1])
     }
 }
 
+/* "5,30,120.5": seconds, as milliseconds that end with 0. */
+static int parse_delays(const char *text, int delays_ms[KN_WEBHOOK_TRIES], kn_err *err)
+{
+    enum { DAY_S = 86400 };
+    int n = 0;
+    for (const char *p = text; p && *p;) {
+        char *end = NULL;
+        double s = strtod(p, &end);
+        if (end == p || (*end && (*end != ',' || !end[1])) || !(s >= 0.001 && s <= DAY_S) ||
+            n == KN_WEBHOOK_TRIES - 1)
+            return kn_fail(err, KN_EINVAL,
+                           "--webhook-delays: \"%.64s\", expected at most %d numbers of seconds up to %d, as 5,30,120",
+                           text, KN_WEBHOOK_TRIES - 1, DAY_S);
+        delays_ms[n++] = (int)(s * 1000 + 0.5);
+        p = *end ? end + 1 : end;
+    }
+    delays_ms[n] = 0;
+    return 0;
+}
+
 /* Blocked in every thread that is started from here on; taken by wait_for_end. */
 static sigset_t block_signals(void)
 {
@@ -89,7 +109,8 @@ static int serve(kn_studio_opts *opts, kn_err *err)
 int kn_cmd_serve(const kn_args *a)
 {
     bool help = false;
-    const char *host = NULL, *port = NULL, *data = NULL, *names = NULL, *token_file = NULL;
+    const char *host = NULL, *port = NULL, *data = NULL, *names = NULL, *token_file = NULL, *delays = NULL;
+    int delays_ms[KN_WEBHOOK_TRIES];
     const kn_switch switches[] = {
         {"host", "ADDRESS", "address to listen on (default: 127.0.0.1); others need a token", NULL, &host},
         {"port", "N", "port (default: 8188; 0: any free one)", NULL, &port},
@@ -97,6 +118,8 @@ int kn_cmd_serve(const kn_args *a)
          &data},
         {"token-file", "FILE",
          "file with the token that clients must show (default: what KINORA_TOKEN holds)", NULL, &token_file},
+        {"webhook-delays", "S,S,...",
+         "seconds between the tries of a webhook (default: 5,30,120,600,3600,21600)", NULL, &delays},
         {"names", "A,B", "more names under which browsers reach the server", NULL, &names},
         {0},
     };
@@ -119,6 +142,9 @@ int kn_cmd_serve(const kn_args *a)
     if (!rc)
         rc = kn_cli_token(token_file, &token, &err);
     opts.token = token;
+    if (!rc)
+        rc = parse_delays(delays, delays_ms, &err);
+    opts.webhook_delays_ms = delays ? delays_ms : NULL;
     if (!rc && !opts.data_dir)
         rc = kn_fail(&err, KN_EINVAL, "no home folder for the data; say --data-dir DIR");
     if (!rc)

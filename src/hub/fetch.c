@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "base/clock.h"
+#include "base/jitter.h"
 
 enum { POLL_MS = 50, NS_PER_MS = 1000000 };
 
@@ -24,21 +24,12 @@ static int64_t or_default(int64_t v, int64_t fallback)
 
 /* ---- trying again ---- */
 
-/* So that many clients that were cut at once do not come back at once: three to five quarters. */
-static int64_t jitter(int64_t ms)
-{
-    uint16_t r = 0;
-    if (getrandom(&r, sizeof r, GRND_NONBLOCK) != sizeof r)
-        return ms;
-    return ms * 3 / 4 + ms * r / (2 * 65536);
-}
-
 static int64_t backoff_ms(const kn_hub_patience *p, int n_failed)
 {
     int64_t most = or_default(p->backoff_max_ms, 60000), ms = or_default(p->backoff_ms, 1000);
     for (int i = 1; i < n_failed && ms < most; i++)
         ms *= 2;
-    return jitter(ms < most ? ms : most);
+    return kn_jitter(ms < most ? ms : most);
 }
 
 static int try_again(loop *l, kn_transfer *t, kn_err *err)

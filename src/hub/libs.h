@@ -35,6 +35,7 @@
     X(curl_multi_perform)                                                                                    \
     X(curl_multi_poll)                                                                                       \
     X(curl_multi_remove_handle)                                                                              \
+    X(curl_multi_wakeup)                                                                                     \
     X(curl_slist_append)                                                                                     \
     X(curl_slist_free_all)                                                                                   \
     X(curl_strequal)                                                                                         \
@@ -50,6 +51,7 @@
     X(EVP_DigestUpdate)                                                                                      \
     X(EVP_MD_CTX_free)                                                                                       \
     X(EVP_MD_CTX_new)                                                                                        \
+    X(EVP_Q_mac)                                                                                             \
     X(EVP_sha1)                                                                                              \
     X(EVP_sha256)
 
@@ -85,6 +87,7 @@ int kn_hub_libs_load(kn_err *err);
 #define curl_multi_perform       kn_libs.curl_multi_perform
 #define curl_multi_poll          kn_libs.curl_multi_poll
 #define curl_multi_remove_handle kn_libs.curl_multi_remove_handle
+#define curl_multi_wakeup        kn_libs.curl_multi_wakeup
 #define curl_slist_append        kn_libs.curl_slist_append
 #define curl_slist_free_all      kn_libs.curl_slist_free_all
 #define curl_strequal            kn_libs.curl_strequal
@@ -98,6 +101,7 @@ int kn_hub_libs_load(kn_err *err);
 #define EVP_DigestUpdate         kn_libs.EVP_DigestUpdate
 #define EVP_MD_CTX_free          kn_libs.EVP_MD_CTX_free
 #define EVP_MD_CTX_new           kn_libs.EVP_MD_CTX_new
+#define EVP_Q_mac                kn_libs.EVP_Q_mac
 #define EVP_sha1                 kn_libs.EVP_sha1
 #define EVP_sha256               kn_libs.EVP_sha256
 #endif

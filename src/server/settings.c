@@ -34,6 +34,8 @@ const kn_setting kn_settings[] = {
     {"cleanup_max_outputs_count", KN_SETTING_INT, 1, 1000000, NULL, "1000", false, "of more, the oldest go"},
     {"cleanup_max_outputs_bytes", KN_SETTING_INT, 1 << 20, 1ll << 50, NULL, "107374182400", false,
      "beyond this size of all videos, the oldest go"},
+    {"webhook_allow_private", KN_SETTING_BOOL, 0, 0, NULL, "false", false,
+     "webhooks may lead to this machine and to private networks"},
     {NULL, KN_SETTING_BOOL, 0, 0, NULL, NULL, false, NULL},
 };
 

@@ -38,6 +38,7 @@ static void on_queue(void *ud, const kn_queue_event *e)
     if (text)
         kn_feed_publish(s->progress, e->id, NULL, text);
     free(text);
+    kn_webhooks_wake(s->webhooks);
 }
 
 static void on_progress(void *ud, const char *job_id, const json_t *progress)
@@ -161,7 +162,7 @@ static void list_tables(kn_studio *s)
 {
     static const kn_route *const all[KN_STUDIO_TABLES] = {
         kn_routes_jobs,    kn_routes_media, kn_routes_system, kn_routes_openai, kn_routes_tasks,
-        kn_routes_runtime, kn_routes_meta,  kn_routes_hub,    kn_routes_page};
+        kn_routes_runtime, kn_routes_meta,  kn_routes_hub,   kn_routes_webhooks, kn_routes_page};
     for (int i = 0; i < KN_STUDIO_TABLES; i++)
         s->tables[i] = (kn_route_table){all[i], s};
 }
@@ -221,7 +222,15 @@ static int open_workers(kn_studio *s, kn_err *err)
                              .progress = on_progress,
                              .log = on_log,
                              .ud = s};
-    int rc = kn_supervisor_start(&so, &s->places, s->queue, &s->supervisor, err);
+    int rc = 0;
+    if (!s->opts.is_idle) /* before the supervisor, whose threads bring news for it */
+        rc = kn_webhooks_start(&(kn_webhooks_opts){.queue = s->queue,
+                                                   .delays_ms = s->opts.webhook_delays_ms,
+                                                   .log = on_log,
+                                                   .ud = s},
+                               &s->webhooks, err);
+    if (!rc)
+        rc = kn_supervisor_start(&so, &s->places, s->queue, &s->supervisor, err);
     if (!rc && !s->opts.is_idle)
         rc = kn_housekeeping_start(&s->places, s->queue, on_log, s, &s->housekeeping, err);
     if (!rc)
@@ -282,6 +291,7 @@ void kn_studio_close(kn_studio *s)
     kn_downloads_stop(s->downloads);
     kn_housekeeping_stop(s->housekeeping);
     kn_supervisor_stop(s->supervisor);
+    kn_webhooks_stop(s->webhooks);
     kn_resources_stop(s->resources);
     kn_queue_close(s->queue);
     kn_feed_free(s->progress);

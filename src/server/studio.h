@@ -11,6 +11,7 @@
 #include "server/http.h"
 #include "server/logs.h"
 #include "server/resources.h"
+#include "server/webhooks.h"
 
 typedef struct kn_studio_opts {
     const char *data_dir;
@@ -21,11 +22,12 @@ typedef struct kn_studio_opts {
     const char *program;      /* Kinora itself */
     bool
         is_idle; /* the routes answer, but no job, download or cleanup is begun, and nobody is told the address */
+    const int *webhook_delays_ms; /* server/webhooks.h; NULL: the usual ones */
     void (*log)(void *ud, const char *line);
     void *log_ud;
 } kn_studio_opts;
 
-enum { KN_STUDIO_TABLES = 9 };
+enum { KN_STUDIO_TABLES = 10 };
 
 typedef struct kn_studio {
     kn_studio_opts opts;
@@ -37,6 +39,7 @@ typedef struct kn_studio {
     kn_logs *logs;
     kn_housekeeping *housekeeping;
     kn_downloads *downloads;
+    kn_webhooks *webhooks;
     kn_route_table tables[KN_STUDIO_TABLES];
     kn_http *http;
     int lock_fd; /* of the data folder: one server at a time, and none while workers of the last one live */
@@ -87,6 +90,7 @@ const kn_route_table *kn_studio_tables(const kn_studio *s, int *ret_n);
 json_t *kn_openapi(const kn_route_table *tables, int n_tables);
 
 extern const kn_route kn_routes_jobs[], kn_routes_media[], kn_routes_system[], kn_routes_page[],
-    kn_routes_openai[], kn_routes_tasks[], kn_routes_runtime[], kn_routes_meta[], kn_routes_hub[];
+    kn_routes_openai[], kn_routes_tasks[], kn_routes_runtime[], kn_routes_meta[], kn_routes_hub[],
+    kn_routes_webhooks[];
 
 #endif
