@@ -47,13 +47,19 @@ static inline int port_of(const started *s)
     return (int)strtol(strrchr(text, ':') + 1, NULL, 10);
 }
 
-static inline studio studio_start(const char *data)
+/* option may be NULL. */
+static inline studio studio_start_with(const char *data, const char *option, const char *value)
 {
     studio s = {0};
     snprintf(s.data, sizeof s.data, "%s", data);
-    s.program = start_args(NULL, ARGS("serve", "--port", "0", "--data-dir", s.data));
+    s.program = start_args(NULL, ARGS("serve", "--port", "0", "--data-dir", s.data, option, value));
     s.port = port_of(&s.program);
     return s;
+}
+
+static inline studio studio_start(const char *data)
+{
+    return studio_start_with(data, NULL, NULL);
 }
 
 /* In the test's folder. */
