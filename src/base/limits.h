@@ -99,6 +99,8 @@
 #define KN_LIMIT_BODY_RATE_BYTES 1024
 /* Browsers that are logged in: the one that was away longest goes. */
 #define KN_LIMIT_SESSIONS 256
+/* Addresses that guessed at the token lately; a table of 20 kB, in which more push out those that are nearest to being forgiven. */
+#define KN_LIMIT_GUESSERS 1024
 /* Headers a handler adds to its reply. */
 #define KN_LIMIT_REPLY_HEADERS 16
 /* A message from a client on a WebSocket: nothing is expected from it. */

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/clock.h"
+
 /* ---- an authority: "name", "name:8188", "[::1]:8188" ---- */
 
 typedef struct authority {
@@ -100,12 +102,14 @@ int kn_guard_init(kn_guard *g, const kn_http_opts *opts, kn_err *err)
     g->hosts = opts->hosts;
     g->is_loopback = is_loopback(host);
     kn_sessions_init(&g->sessions);
+    kn_throttle_init(&g->throttle);
     return 0;
 }
 
 void kn_guard_done(kn_guard *g)
 {
     kn_sessions_done(&g->sessions);
+    kn_throttle_done(&g->throttle);
 }
 
 int kn_guard_check_host(const kn_guard *g, const char *host, kn_err *err)
@@ -143,11 +147,25 @@ int kn_guard_check_origin(const kn_guard *g, const char *origin, const char *hos
         origin, host ? host : "");
 }
 
-bool kn_guard_knows(kn_guard *g, const char *authorization, const char *session)
+bool kn_guard_try(kn_guard *g, const char *token, const kn_guesser *who, int *ret_wait_s)
 {
+    int64_t now_ns = kn_clock_ns();
+    *ret_wait_s = kn_throttle_wait_s(&g->throttle, who, now_ns);
+    if (*ret_wait_s)
+        return false;
+    bool is_it = kn_secret_equal(token, g->token);
+    if (!is_it)
+        kn_throttle_failed(&g->throttle, who, now_ns);
+    return is_it;
+}
+
+bool kn_guard_knows(kn_guard *g, const char *authorization, const char *session, const kn_guesser *who,
+                    int *ret_wait_s)
+{
+    *ret_wait_s = 0;
     if (!g->token)
         return true;
     if (authorization && strncasecmp(authorization, "Bearer ", 7) == 0)
-        return kn_secret_equal(authorization + 7 + strspn(authorization + 7, " "), g->token);
-    return session && kn_sessions_has(&g->sessions, session);
+        return kn_guard_try(g, authorization + 7 + strspn(authorization + 7, " "), who, ret_wait_s);
+    return session && kn_sessions_has(&g->sessions, session); /* nobody guesses 256 bits */
 }

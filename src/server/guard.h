@@ -4,6 +4,7 @@
 
 #include "server/http.h"
 #include "server/session.h"
+#include "server/throttle.h"
 
 #define KN_SESSION_COOKIE "kinora_session"
 
@@ -14,6 +15,7 @@ typedef struct kn_guard {
     int port;
     bool is_loopback;
     kn_sessions sessions;
+    kn_throttle throttle; /* of those who show a wrong token */
 } kn_guard;
 
 /* KN_EINVAL: an address that is none, or one that others reach and no token. The port is set when it is known. */
@@ -25,6 +27,10 @@ int kn_guard_check_host(const kn_guard *g, const char *host, kn_err *err);
 /* origin: NULL (not a browser's page) is fine. */
 int kn_guard_check_origin(const kn_guard *g, const char *origin, const char *host, kn_err *err);
 /* Whether a client showed the token (authorization: "Bearer TOKEN") or has a session; both may be NULL. */
-bool kn_guard_knows(kn_guard *g, const char *authorization, const char *session);
+bool kn_guard_knows(kn_guard *g, const char *authorization, const char *session, const kn_guesser *who,
+                    int *ret_wait_s);
+/* Whether what a client gives as the token is it. *ret_wait_s: it was wrong too often, and is not looked at for so many seconds,
+ * whatever it is now; else 0. */
+bool kn_guard_try(kn_guard *g, const char *token, const kn_guesser *who, int *ret_wait_s);
 
 #endif

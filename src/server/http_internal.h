@@ -117,6 +117,7 @@ struct kn_http_request {
     int64_t began_ns;
     uint64_t n_received, n_discarded;
     int refused; /* status; 0: not */
+    int wait_s;  /* of 429 */
     kn_err err;  /* why */
     kn_uri_query query;
     kn_route_match match;
@@ -136,6 +137,10 @@ enum MHD_Result kn_request_end(kn_http_request *rq);
 /* The first one counts; returns `code`. */
 int kn_request_refuse(kn_http_request *rq, int status, int code, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+
+#define KN_TOO_MANY_GUESSES "too many wrong tokens from this address; the next one is looked at in %d s"
+/* Who is at the other end, for those who guess. */
+kn_guesser kn_request_guesser(const kn_http_request *rq);
 
 /* The body, by what the route takes; they refuse what does not fit. */
 int kn_intake_begin(kn_http_request *rq);

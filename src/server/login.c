@@ -38,7 +38,17 @@ static int post_login(void *ud, const kn_http_request *rq, kn_reply *reply, kn_e
                        "expected {\"token\": \"...\"}, or a form with one field of that name");
     if (!h->guard.token)
         return reply_logged_in(rq, reply, NULL, err);
-    if (!kn_secret_equal(token, h->guard.token)) {
+    kn_guesser who = kn_request_guesser(rq);
+    int wait_s = 0;
+    bool is_it = kn_guard_try(&h->guard, token, &who, &wait_s);
+    if (wait_s) {
+        char seconds[16];
+        snprintf(seconds, sizeof seconds, "%d", wait_s);
+        kn_fail(err, KN_EBUSY, KN_TOO_MANY_GUESSES, wait_s);
+        kn_reply_error(reply, 429, err);
+        return kn_reply_header(reply, "Retry-After", seconds, err);
+    }
+    if (!is_it) {
         kn_fail(err, KN_EINVAL, "this is not the server's token");
         kn_reply_param(reply, "token");
         kn_reply_error(reply, 401, err);

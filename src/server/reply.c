@@ -182,6 +182,7 @@ static const char *error_type(int status)
 {
     return status == 401   ? "authentication_error"
            : status == 403 ? "permission_error"
+           : status == 429 ? "rate_limit_error"
            : status >= 500 ? "server_error"
                            : "invalid_request_error";
 }

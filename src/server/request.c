@@ -173,6 +173,13 @@ static int find_route(kn_http_request *rq, const char *path, size_t size)
     return rc ? refuse_as(rq, kn_err_http(rc), &err) : 0;
 }
 
+kn_guesser kn_request_guesser(const kn_http_request *rq)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(rq->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    return kn_guesser_of(info ? info->client_addr : NULL, kn_http_header(rq, "X-Forwarded-For"));
+}
+
 static int check_token(kn_http_request *rq, const char *path, size_t size)
 {
     static const char health[] = "/api/health"; /* for those who watch over the server and have no secrets */
@@ -180,8 +187,11 @@ static int check_token(kn_http_request *rq, const char *path, size_t size)
     const char *session = MHD_lookup_connection_value(rq->connection, MHD_COOKIE_KIND, KN_SESSION_COOKIE);
     if (route && (route->is_open || (size == sizeof health - 1 && memcmp(path, health, size) == 0)))
         return 0;
-    if (kn_guard_knows(&rq->h->guard, kn_http_header(rq, "Authorization"), session))
+    kn_guesser who = kn_request_guesser(rq);
+    if (kn_guard_knows(&rq->h->guard, kn_http_header(rq, "Authorization"), session, &who, &rq->wait_s))
         return 0;
+    if (rq->wait_s)
+        return kn_request_refuse(rq, 429, KN_EBUSY, KN_TOO_MANY_GUESSES, rq->wait_s);
     return kn_request_refuse(rq, 401, KN_EINVAL,
                              "this server needs its token: Authorization: Bearer TOKEN, or log in at /login");
 }
@@ -279,6 +289,13 @@ static void write_log(const kn_http_request *rq)
     free(line);
 }
 
+static void add_wait(kn_http_request *rq)
+{
+    char seconds[16];
+    snprintf(seconds, sizeof seconds, "%d", rq->wait_s);
+    kn_reply_header(&rq->reply, "Retry-After", seconds, NULL);
+}
+
 enum MHD_Result kn_request_end(kn_http_request *rq)
 {
     rq->has_ended = true;
@@ -292,6 +309,8 @@ enum MHD_Result kn_request_end(kn_http_request *rq)
         kn_reply_header(&rq->reply, "Allow", rq->match.allow, NULL);
     if (rq->refused == 401)
         kn_reply_header(&rq->reply, "WWW-Authenticate", "Bearer", NULL);
+    if (rq->wait_s)
+        add_wait(rq);
     write_log(rq);
     enum MHD_Result sent = kn_reply_send(&rq->reply);
     kn_request_release(rq);
