@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/dirs.h"
+#include "base/file.h"
 #include "cli/cli.h"
 
 static void print_result(const kn_model_desc *desc, const kn_result *r, bool json)
@@ -31,6 +32,17 @@ static void print_result(const kn_model_desc *desc, const kn_result *r, bool jso
             kn_format_seconds(r->seconds, total, sizeof total));
 }
 
+/* The output's name decides; what else says something must say the same. */
+static int check_format(const kn_request *rq, kn_err *err)
+{
+    char ext[16];
+    kn_path_ext(rq->output, ext, sizeof ext);
+    if (!strcmp(ext, rq->format))
+        return 0;
+    return kn_fail(err, KN_EINVAL, "format: %s, but the output is %.200s; leave --format out, or say -o NAME.%s",
+                   rq->format, rq->output, rq->format);
+}
+
 static int check(const kn_request *rq, kn_err *err)
 {
     if (!rq->model)
@@ -39,7 +51,7 @@ static int check(const kn_request *rq, kn_err *err)
         return kn_fail(err, KN_EINVAL, "no prompt given; say --prompt TEXT");
     if (!rq->output && !rq->save_tensors)
         return kn_fail(err, KN_EINVAL, "no output given; say -o FILE.mp4 or -o FOLDER/");
-    return 0;
+    return rq->output && rq->format ? check_format(rq, err) : 0;
 }
 
 static int pin_plan(const char *file, kn_request *rq, kn_err *err)

@@ -12,7 +12,7 @@ static bool is_users(const kn_param *p)
 {
     static const char *const names[] = {
         "prompt", "seed",          "device",          "threads",
-        "pin",    "memory_budget", "resident_blocks", "allow_software_video_fallback"};
+        "pin",    "memory_budget", "resident_blocks", "format", "allow_software_video_fallback"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(p->name, names[i]) == 0)
             return true;

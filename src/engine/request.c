@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "engine/guidance.h"
 #include "engine/request_internal.h"
+#include "media/format.h"
 #include "text/utf8.h"
 
 #define TEXT(field, meta, help)                                                                              \
@@ -32,6 +33,10 @@
     {                                                                                                        \
 #field, KN_PARAM_REAL, offsetof(kn_request, field), min, max, NULL, meta, help                       \
     }
+
+/* "mp4|webm|..." */
+#define BAR(name, type) "|" name
+#define VIDEO_FORMATS   (&(KN_VIDEO_FORMAT_LIST(BAR))[1])
 
 /* JavaScript's largest exact integer, so that a seed survives every client. */
 #define SEED_MAX 9007199254740991.0
@@ -83,6 +88,7 @@ const kn_param kn_params[] = {
     FILE_(latents, "FILE", "initial noise: tensor `latents` [1,C,T,H,W] of a safetensors file"),
     FILE_(save_tensors, "FILE", "write final `latents` and `frames` as safetensors"),
     FILE_(output, "FILE", "where the video goes: *.mp4, *.webm, *.gif, *.webp, or a folder for PNG frames"),
+    CHOICE(format, VIDEO_FORMATS, "kind of file of the video (default: what the output's name says, of a job mp4)"),
     CHOICE(allow_software_video_fallback, "on|off", "encode MP4 on the processor where no hardware encoder works (default: on); off: GIF instead"),
     {0},
 };

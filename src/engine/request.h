@@ -53,7 +53,7 @@ typedef struct kn_request {
     kn_loras loras;
     char *vae, *text_encoder, *transformer_2, *config;
     char *latents, *save_tensors;
-    char *output, *allow_software_video_fallback;
+    char *output, *format, *allow_software_video_fallback;
     /* Not a parameter: width and height are the model folder's (engine/model_defaults.h), so that a picture's shape may
      * still decide within that area. */
     bool size_is_default;

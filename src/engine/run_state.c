@@ -35,6 +35,7 @@ static json_t *request_json(const kn_request *rq)
 {
     json_t *o = kn_request_to_json(rq);
     json_object_del(o, "output");
+    json_object_del(o, "format");
     json_object_del(o, "allow_software_video_fallback");
     json_object_del(o, "save_tensors");
     json_object_del(o, "pin");

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "engine/request.h"
+#include "media/format.h"
 #include "models/models.h"
 
 static int make_in(const char *data, const char *name, char **ret, kn_err *err)
@@ -115,9 +116,19 @@ static int find_below(const char *root, const char *name, const char *param, cha
     return rc;
 }
 
-/* A worker asks for MP4; the others take its place where no MP4 encoder works (media/sink.h). */
-static const char *const OUTPUTS[] = {".mp4", ".gif", "_frames"};
+/* Where no encoder of the kind that is asked for works, another one takes its place (media/sink.h). */
+static const char *const OUTPUTS[] = {
+#define X(name, type) "." name,
+    KN_VIDEO_FORMAT_LIST(X)
+#undef X
+        KN_FRAMES_SUFFIX};
 enum { N_OUTPUTS = sizeof OUTPUTS / sizeof *OUTPUTS };
+
+char *kn_places_wanted(const kn_places *p, const char *job_id, const json_t *request)
+{
+    const char *format = json_string_value(json_object_get(request, "format"));
+    return kn_asprintf("%s/%s.%s", p->outputs, job_id, format ? format : KN_VIDEO_FORMAT_DEFAULT);
+}
 
 char *kn_places_output(const kn_places *p, const char *job_id)
 {
@@ -285,6 +296,12 @@ static void remove_tree(const char *folder, const char *id, const char *suffix)
     if (path)
         (void)kn_dir_remove(path, NULL);
     free(path);
+}
+
+void kn_places_drop_outputs(const kn_places *p, const char *job_id)
+{
+    for (int i = 0; i < N_OUTPUTS; i++)
+        remove_tree(p->outputs, job_id, OUTPUTS[i]);
 }
 
 static void remove_parts(const kn_places *p, const char *job_id)

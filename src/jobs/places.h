@@ -8,7 +8,7 @@
 
 typedef struct kn_places {
     char *data;                  /* all below is in it, unless said otherwise */
-    char *outputs;               /* ID.mp4; ID.gif or ID_frames where no MP4 encoder works */
+    char *outputs;               /* ID.mp4 and the like (media/format.h); ID_frames where no encoder works */
     char *thumbnails, *previews; /* ID.png */
     char *uploads;               /* upl_....EXT */
     char *state;                 /* ID/: what an interrupted job goes on from */
@@ -24,7 +24,9 @@ void kn_places_close(kn_places *p);
 
 /* Heap; NULL without memory. `folder` is one of the above. */
 char *kn_place_of(const char *folder, const char *id, const char *suffix);
-/* What a job's worker wrote, or is to write: heap; NULL without memory. */
+/* What a job's worker is to write: heap; NULL without memory. */
+char *kn_places_wanted(const kn_places *p, const char *job_id, const json_t *request);
+/* What it wrote, which may be of another kind; where there is nothing, an MP4. Heap; NULL without memory. */
 char *kn_places_output(const kn_places *p, const char *job_id);
 /* Whether a name has only the letters, digits, '_', '-' and '.' of our own names, and begins with a letter or digit. */
 bool kn_place_name_is_plain(const char *name);
@@ -37,6 +39,8 @@ int kn_places_resolve(const kn_places *p, const json_t *request, json_t **ret, k
 int kn_places_mend(const kn_places *p, kn_err *err);
 /* Whether a parameter takes the id of an upload, or of a job. */
 bool kn_place_is_media(const char *param);
+/* Videos of attempts that the queue never heard of: before a job is run, as the next one may be of another kind. */
+void kn_places_drop_outputs(const kn_places *p, const char *job_id);
 /* What a job leaves while it runs: part files, preview, state. */
 void kn_places_sweep(const kn_places *p, const char *job_id);
 /* That, and the thumbnail of a video that will not be. */

@@ -330,12 +330,13 @@ static int send_order(kn_slot *s, const kn_job *job, kn_err *err)
 {
     const kn_places *p = s->shared->places;
     json_t *request = NULL, *order = NULL;
-    char *output = kn_place_of(p->outputs, job->id, ".mp4"), *state = kn_place_of(p->state, job->id, ""),
+    char *output = kn_places_wanted(p, job->id, job->request), *state = kn_place_of(p->state, job->id, ""),
          *preview = kn_place_of(p->previews, job->id, ".png"),
          *thumbnail = kn_place_of(p->thumbnails, job->id, ".png");
     int rc = kn_places_mend(p, err);
     if (!rc)
         rc = kn_places_resolve(p, job->request, &request, err);
+    kn_places_drop_outputs(p, job->id);
     if (!rc) {
         json_object_set_new(request, "output", output ? json_string(output) : NULL);
         order = json_pack("{s:s, s:s, s:O, s:s?, s:s?, s:s?, s:s?, s:I}", "do", "run", "job", job->id,

@@ -8,15 +8,21 @@
 
 #include "base/file.h"
 #include "base/limits.h"
+#include "media/format.h"
 #include "media/image_probe.h"
 #include "server/studio.h"
 
 const char *kn_media_type(const char *path)
 {
     static const char *const types[][2] = {
-        {"mp4", "video/mp4"},   {"webm", "video/webm"}, {"gif", "image/gif"},
-        {"webp", "image/webp"}, {"png", "image/png"},   {"jpg", "image/jpeg"},
-        {"bmp", "image/bmp"},   {"tiff", "image/tiff"}, {"mov", "video/quicktime"}};
+#define X(name, type) {name, type},
+        KN_VIDEO_FORMAT_LIST(X)
+#undef X
+            {"png", "image/png"},
+        {"jpg", "image/jpeg"},
+        {"bmp", "image/bmp"},
+        {"tiff", "image/tiff"},
+        {"mov", "video/quicktime"}};
     char ext[16];
     kn_path_ext(path, ext, sizeof ext);
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)

@@ -123,6 +123,7 @@ static const kn_model_param params[] = {
     {"dtype", NULL},
     {"save_tensors", NULL},
     {"output", NULL},
+    {"format", "mp4"},
     {"allow_software_video_fallback", "on"},
     {0},
 };
