@@ -145,6 +145,8 @@
 #define KN_LIMIT_DELIVERIES_WAITING 10000
 /* How long a receiver may ask to be left alone: a day, then it is asked again. */
 #define KN_LIMIT_RETRY_AFTER_S 86400
+/* Files of a ZIP: every frame of the longest video, and what is said of them. */
+#define KN_LIMIT_ZIP_FILES (KN_LIMIT_FRAMES + 1)
 /* Threads: above this the partition tables of the kernels would need heap memory. */
 #define KN_LIMIT_THREADS 256
 

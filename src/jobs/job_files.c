@@ -19,7 +19,7 @@ static bool is_frame(const char *name)
            strspn(name + 6, "0123456789") == n - 10;
 }
 
-static bool is_ours(const char *name)
+bool kn_job_file_is_ours(const char *name)
 {
     return is_frame(name) || !strcmp(name, metadata);
 }
@@ -30,7 +30,7 @@ static uint64_t bytes_of(const char *path)
     if (!path || lstat(path, &st))
         return 0;
     if (S_ISDIR(st.st_mode))
-        return kn_dir_look(path, is_ours).bytes;
+        return kn_dir_look(path, kn_job_file_is_ours).bytes;
     return S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
 }
 

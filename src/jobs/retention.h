@@ -37,6 +37,8 @@ json_t *kn_cleanup_to_json(const kn_cleanup *c);
 /* The files of a job: its video (of a folder: the frames that Kinora wrote there, and the folder when nothing else is in it)
  * and its thumbnail. Files that are gone already are no error. */
 uint64_t kn_job_files_bytes(const kn_job *j);
+/* Of a folder's files: whether Kinora wrote one of this name there. */
+bool kn_job_file_is_ours(const char *name);
 int kn_job_files_remove(const kn_job *j, kn_err *err);
 
 #endif

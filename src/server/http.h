@@ -94,6 +94,16 @@ int kn_reply_static(kn_reply *r, const char *type, const void *data, size_t size
                     kn_err *err);
 /* A file, with Range, If-Range, ETag and If-None-Match. download_name: an attachment; NULL: shown in place. KN_ENOTFOUND. */
 int kn_reply_file(kn_reply *r, const char *path, const char *type, const char *download_name, kn_err *err);
+/* A body of `size` bytes that is made while it is sent, from its beginning to its end. */
+typedef struct kn_made {
+    /* The next bytes, at most n; an error or none before the end: the connection is closed. */
+    int (*read)(void *ud, void *buf, size_t n, size_t *ret_n, kn_err *err);
+    void (*done)(void *ud);
+    void *ud;
+} kn_made;
+/* `take` is done with later, or at once on failure. download_name as above. */
+int kn_reply_made(kn_reply *r, const char *type, uint64_t size, kn_made take, const char *download_name,
+                  kn_err *err);
 int kn_reply_header(kn_reply *r, const char *name, const char *value, kn_err *err);
 /* Says which parameter an error is about: "param" of the error. */
 void kn_reply_param(kn_reply *r, const char *name);

@@ -54,6 +54,7 @@ typedef enum kn_reply_kind {
     KN_REPLY_BYTES,  /* data, heap */
     KN_REPLY_STATIC, /* data, borrowed */
     KN_REPLY_FILE,
+    KN_REPLY_MADE,
     KN_REPLY_STREAM,
     KN_REPLY_SOCKET,
 } kn_reply_kind;
@@ -67,7 +68,8 @@ struct kn_reply {
     size_t size;
     bool is_gzip;
     int fd;
-    uint64_t file_size;
+    uint64_t file_size; /* also of what is made */
+    kn_made *made;      /* heap */
     kn_sse *stream;
     kn_socket *socket;
     char *param;
@@ -81,6 +83,7 @@ void kn_reply_init(kn_reply *r, kn_http_request *rq);
 void kn_reply_done(kn_reply *r);
 /* {"error": ...} in place of what the reply had. */
 void kn_reply_error(kn_reply *r, int status, const kn_err *err);
+void kn_made_free(kn_made *m); /* accepts NULL */
 /* Gives it to the client. MHD_NO: the connection is to be closed. */
 enum MHD_Result kn_reply_send(kn_reply *r);
 

@@ -25,12 +25,14 @@ static void clear(kn_reply *r)
         free((void *)(uintptr_t)r->data);
     if (r->fd >= 0)
         close(r->fd);
+    kn_made_free(r->made);
     kn_sse_free(r->stream);
     kn_socket_free(r->socket);
     free(r->type);
     free(r->etag);
     free(r->disposition);
     r->data = r->type = r->etag = r->disposition = NULL;
+    r->made = NULL;
     r->stream = NULL;
     r->socket = NULL;
     r->fd = -1;
@@ -146,6 +148,29 @@ int kn_reply_file(kn_reply *r, const char *path, const char *type, const char *d
     r->disposition = download_name ? make_disposition(download_name) : NULL;
     return r->etag && (!download_name || r->disposition) ? 0
                                                          : kn_fail(err, KN_ENOMEM, "no memory for a reply");
+}
+
+void kn_made_free(kn_made *m)
+{
+    if (m)
+        m->done(m->ud);
+    free(m);
+}
+
+int kn_reply_made(kn_reply *r, const char *type, uint64_t size, kn_made take, const char *download_name,
+                  kn_err *err)
+{
+    kn_made *made = kn_calloc(1, sizeof *made);
+    int rc = begin(r, KN_REPLY_MADE, 200, type, err);
+    if (!made) {
+        take.done(take.ud);
+        return kn_fail(err, KN_ENOMEM, "no memory for a reply");
+    }
+    *made = take;
+    r->made = made;
+    r->file_size = size;
+    r->disposition = download_name ? make_disposition(download_name) : NULL;
+    return rc || !download_name || r->disposition ? rc : kn_fail(err, KN_ENOMEM, "no memory for a reply");
 }
 
 int kn_reply_header(kn_reply *r, const char *name, const char *value, kn_err *err)

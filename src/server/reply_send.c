@@ -105,6 +105,27 @@ static void send_file(kn_reply *r, outgoing *out)
         r->fd = -1; /* it closes it */
 }
 
+static ssize_t read_made(void *ud, uint64_t at, char *buf, size_t n)
+{
+    kn_made *m = ud;
+    size_t got = 0;
+    (void)at; /* it is always the next */
+    return m->read(m->ud, buf, n, &got, NULL) || !got ? MHD_CONTENT_READER_END_WITH_ERROR : (ssize_t)got;
+}
+
+static void free_made(void *ud)
+{
+    kn_made_free(ud);
+}
+
+static void send_made(kn_reply *r, outgoing *out)
+{
+    enum { BLOCK = 64 << 10 };
+    out->response = MHD_create_response_from_callback(r->file_size, BLOCK, read_made, r->made, free_made);
+    if (out->response)
+        r->made = NULL; /* it frees it */
+}
+
 static void send_static(kn_reply *r, outgoing *out)
 {
     if (r->is_gzip && !takes_gzip(kn_http_header(r->rq, "Accept-Encoding"))) {
@@ -158,6 +179,8 @@ static void choose(kn_reply *r, outgoing *out)
         send_nothing(out, 304);
     else if (r->kind == KN_REPLY_FILE)
         send_file(r, out);
+    else if (r->kind == KN_REPLY_MADE)
+        send_made(r, out);
     else if (r->kind == KN_REPLY_STATIC)
         send_static(r, out);
     else if (r->kind == KN_REPLY_STREAM)

@@ -5,9 +5,42 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/mem.h"
+#include "jobs/retention.h"
+#include "media/format.h"
 #include "server/studio.h"
+#include "server/zip.h"
 
 /* ---- of jobs ---- */
+
+static int read_zip(void *ud, void *buf, size_t n, size_t *ret_n, kn_err *err)
+{
+    return kn_zip_read(ud, buf, n, ret_n, err);
+}
+
+static void close_zip(void *ud)
+{
+    kn_zip_close(ud);
+}
+
+static int reply_zip(kn_reply *reply, const char *folder, kn_err *err)
+{
+    kn_zip *z = NULL;
+    char *name = kn_asprintf("%s.zip", kn_path_base(folder));
+    int rc = name ? kn_zip_open(folder, kn_job_file_is_ours, &z, err)
+                  : kn_fail(err, KN_ENOMEM, "no memory for a name");
+    if (!rc)
+        rc = kn_reply_made(reply, KN_FRAMES_TYPE, kn_zip_size(z), (kn_made){read_zip, close_zip, z}, name, err);
+    free(name);
+    return rc;
+}
+
+int kn_studio_reply_video(kn_reply *reply, const char *output, bool is_download, kn_err *err)
+{
+    if (kn_path_is_dir(output))
+        return reply_zip(reply, output, err);
+    return kn_reply_file(reply, output, kn_media_type(output), is_download ? kn_path_base(output) : NULL, err);
+}
 
 static int get_video(void *ud, const kn_http_request *rq, kn_reply *reply, kn_err *err)
 {
@@ -20,8 +53,7 @@ static int get_video(void *ud, const kn_http_request *rq, kn_reply *reply, kn_er
     if (!rc && !job.output)
         rc = kn_fail(err, KN_ENOTFOUND, "%s is %s and has no video", job.id, kn_job_state_name(job.state));
     if (!rc)
-        rc = kn_reply_file(reply, job.output, kn_media_type(job.output),
-                           kn_http_query(rq, "download") ? kn_path_base(job.output) : NULL, err);
+        rc = kn_studio_reply_video(reply, job.output, kn_http_query(rq, "download") != NULL, err);
     kn_job_done(&job);
     return rc;
 }

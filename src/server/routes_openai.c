@@ -372,7 +372,8 @@ static int get_content(void *ud, const kn_http_request *rq, kn_reply *reply, kn_
         rc = kn_fail(err, KN_ENOTFOUND, "%s is %s and has no %s", job.id, status_of(&job),
                      variant ? variant : "video");
     if (!rc)
-        rc = kn_reply_file(reply, path, kn_media_type(path), NULL, err);
+        rc = is_thumbnail ? kn_reply_file(reply, path, "image/png", NULL, err)
+                          : kn_studio_reply_video(reply, path, false, err);
     kn_job_done(&job);
     return rc;
 }

@@ -421,7 +421,7 @@ static int get_video(void *ud, const kn_http_request *rq, kn_reply *reply, kn_er
     kn_job job = {0};
     int rc = find_output(ud, kn_http_param(rq, "file"), &job, err);
     if (!rc)
-        rc = kn_reply_file(reply, job.output, kn_media_type(job.output), NULL, err);
+        rc = kn_studio_reply_video(reply, job.output, false, err);
     kn_job_done(&job);
     return rc;
 }

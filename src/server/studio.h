@@ -72,6 +72,8 @@ typedef struct kn_upload {
     int64_t width, height; /* 0: not known before it is decoded */
 } kn_upload;
 int kn_studio_keep_upload(kn_studio *s, const char *path, kn_upload *ret, kn_err *err);
+/* A job's video; a folder of pictures as a ZIP. */
+int kn_studio_reply_video(kn_reply *reply, const char *output, bool is_download, kn_err *err);
 /* "video/mp4", by the ending of a name. */
 const char *kn_media_type(const char *path);
 /* No job is begun while the queue is held, also after a restart. */
