@@ -387,8 +387,8 @@ static int get_outputs(void *ud, const kn_http_request *rq, kn_reply *reply, kn_
 static int find_output(kn_studio *s, const char *file, kn_job *ret, kn_err *err)
 {
     char id[KN_JOB_ID_BYTES];
-    size_t n = strcspn(file, ".");
-    if (n >= sizeof id || !kn_place_name_is_plain(file))
+    size_t n = strncmp(file, "job_", 4) ? 0 : 4 + strcspn(file + 4, "._");
+    if (!n || n >= sizeof id || !kn_place_name_is_plain(file))
         return kn_fail(err, KN_ENOTFOUND, "there is no video \"%.64s\"", file);
     memcpy(id, file, n);
     id[n] = '\0';

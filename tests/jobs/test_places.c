@@ -202,6 +202,38 @@ static void test_removed(void **state)
     assert_false(kn_path_exists(command));
 }
 
+/* A job's video has the ending that its request names, or another one's. */
+static void test_kinds_of_videos(void **state)
+{
+    static const char *const kinds[] = {"mp4", "webm", "gif", "webp"};
+    char id[16], name[32], request[64], expected[64];
+    (void)state;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        snprintf(id, sizeof id, "job_k%zu", i);
+        snprintf(request, sizeof request, "{\"format\": \"%s\"}", kinds[i]);
+        snprintf(name, sizeof name, "%s.%s", id, kinds[i]);
+        snprintf(expected, sizeof expected, "/outputs/%s", name);
+        json_t *o = json_loads(i ? request : "{}", 0, NULL);
+        char *wanted = kn_places_wanted(&places, id, o);
+        assert_string_equal(kn_path_base(wanted), name);
+        free(wanted);
+        json_decref(o);
+        touch(places.outputs, name);
+        snprintf(request, sizeof request, "{\"video\": \"%s\"}", id);
+        check_found(request, "video", expected);
+        snprintf(name, sizeof name, "%s.%s.part", id, kinds[i]);
+        touch(places.outputs, name);
+        kn_places_sweep(&places, id);
+        char *part = kn_path_join(places.outputs, name), *output = kn_places_output(&places, id);
+        assert_false(kn_path_exists(part));
+        assert_true(kn_path_exists(output));
+        kn_places_drop_outputs(&places, id);
+        assert_false(kn_path_exists(output));
+        free(part);
+        free(output);
+    }
+}
+
 static void test_models_elsewhere(void **state)
 {
     char folder[96];
@@ -219,6 +251,7 @@ int main(void)
                                        cmocka_unit_test(test_every_file_is_guarded),
                                        cmocka_unit_test(test_media),
                                        cmocka_unit_test(test_removed),
+                                       cmocka_unit_test(test_kinds_of_videos),
                                        cmocka_unit_test(test_models_elsewhere)};
     return cmocka_run_group_tests(tests, make, clear);
 }

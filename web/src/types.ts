@@ -51,6 +51,7 @@ export interface Job {
     result: JobResult | null;
     error: { code: string; message: string } | null;
     video_url: string | null;
+    video_type: string | null; /* "video/mp4"; "application/zip" of pictures */
     thumbnail_url: string | null;
     preview_url: string | null;
 }

@@ -12,7 +12,7 @@ function job(id: string, state: JobState, more: Partial<Job> = {}): Job {
     return {
         id, state, model: 'demo', priority: 0, attempt: 0, created_at: 1, started_at: null, finished_at: null,
         request: { model: 'demo', prompt: `prompt of ${id}` }, labels: null, plan: null, progress: null, result: null, error: null,
-        video_url: null, thumbnail_url: null, preview_url: null, ...more,
+        video_url: null, video_type: null, thumbnail_url: null, preview_url: null, ...more,
     };
 }
 

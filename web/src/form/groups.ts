@@ -18,7 +18,7 @@ const GROUPS: readonly [string, readonly string[]][] = [
     ['Long videos', ['segment_prompt', 'segment_frames', 'overlap', 'segment_tail', 'colour_match']],
     ['LoRA', ['lora']],
     ['Computing', ['dtype', 'device', 'threads', 'pin', 'vae_tile', 'resident_blocks', 'memory_budget']],
-    ['Export', ['allow_software_video_fallback']],
+    ['Export', ['format', 'allow_software_video_fallback']],
     ['Files', ['vae', 'text_encoder', 'transformer_2', 'config']],
 ];
 

@@ -7,6 +7,7 @@ import { promptOf, sizeOf } from '../state/job_kind';
 import { modelTitle } from '../state/models';
 import type { Job } from '../types';
 import { Button, IconButton, LinkButton } from '../ui/button';
+import { Clip } from '../ui/clip';
 import { Confirm, Dialog } from '../ui/dialog';
 import { outputFacts } from './output_facts';
 
@@ -42,8 +43,7 @@ export function OutputDialog({ job, onClose, onTurn, hasBefore, hasAfter }: Prop
         <Dialog title="Video" wide onClose={onClose} onKeyDown={onKeyDown}>
             <div class="output-dialog">
                 <div class="output-stage">
-                    <video key={job.id} src={job.video_url ?? undefined} poster={job.thumbnail_url ?? undefined} controls loop autoplay
-                        muted playsInline style={{ aspectRatio: size ? `${size.width} / ${size.height}` : '16 / 9' }} />
+                    <Clip job={job} style={{ aspectRatio: size ? `${size.width} / ${size.height}` : '16 / 9' }} controls />
                     <div class="turn">
                         <IconButton icon="left" label="Newer" disabled={!hasBefore} onClick={() => onTurn(-1)} />
                         <IconButton icon="right" label="Older" disabled={!hasAfter} onClick={() => onTurn(1)} />

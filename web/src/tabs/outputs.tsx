@@ -6,6 +6,7 @@ import { isOutputsLoading, jobOf, loadOutputs, outputIds, outputsHaveMore, outpu
 import { complain } from '../state/messages';
 import { go } from '../router';
 import { Button } from '../ui/button';
+import { Clip } from '../ui/clip';
 import { Empty } from '../ui/empty';
 import { useNear } from '../ui/hooks';
 import { Icon } from '../ui/icon';
@@ -27,7 +28,7 @@ function Tile({ id, onOpen }: { id: string; onOpen: () => void }) {
                 onFocus={() => setPlaying(true)} onBlur={() => setPlaying(false)}>
                 <span class="output-picture">
                     {job.thumbnail_url && <img src={job.thumbnail_url} alt="" loading="lazy" decoding="async" />}
-                    {isPlaying && job.video_url && <video src={job.video_url} muted loop autoplay playsInline />}
+                    {isPlaying && job.video_url && <Clip job={job} />}
                     {seconds !== null && <span class="output-length">{duration(seconds)}</span>}
                 </span>
                 <span class="output-prompt">{promptOf(job) || 'No prompt'}</span>

@@ -8,6 +8,7 @@ import { counts, jobOf, queueIds } from '../state/jobs';
 import { stageId } from '../state/stage';
 import type { Job } from '../types';
 import { Button, LinkButton } from '../ui/button';
+import { Clip } from '../ui/clip';
 import { Icon } from '../ui/icon';
 import { Bar, ProgressText } from '../ui/progress';
 
@@ -79,8 +80,7 @@ function RunningScreen({ job }: { job: Job }) {
 function FinishedScreen({ job }: { job: Job }) {
     return (
         <div class="screen">
-            <video key={job.id} class="frame" style={{ aspectRatio: ratio(job) }} src={job.video_url!} poster={job.thumbnail_url ?? undefined}
-                controls loop autoplay muted playsInline />
+            <Clip job={job} class="frame" style={{ aspectRatio: ratio(job) }} controls />
         </div>
     );
 }
