@@ -51,7 +51,8 @@ char *kn_base64_encode(const void *data, size_t size)
     char *text = size > SIZE_MAX / 2 ? NULL : kn_calloc(size / 3 + 2, 4), *out = text;
     for (size_t i = 0; text && i < size; i += 3) {
         size_t left = size - i;
-        uint32_t bits = (uint32_t)in[i] << 16 | (left > 1 ? (uint32_t)in[i + 1] << 8 : 0) | (left > 2 ? in[i + 2] : 0);
+        uint32_t bits =
+            (uint32_t)in[i] << 16 | (left > 1 ? (uint32_t)in[i + 1] << 8 : 0) | (left > 2 ? in[i + 2] : 0);
         *out++ = alphabet[bits >> 18];
         *out++ = alphabet[bits >> 12 & 63];
         *out++ = left > 1 ? alphabet[bits >> 6 & 63] : '=';

@@ -39,8 +39,9 @@ static int check_format(const kn_request *rq, kn_err *err)
     kn_path_ext(rq->output, ext, sizeof ext);
     if (!strcmp(ext, rq->format))
         return 0;
-    return kn_fail(err, KN_EINVAL, "format: %s, but the output is %.200s; leave --format out, or say -o NAME.%s",
-                   rq->format, rq->output, rq->format);
+    return kn_fail(err, KN_EINVAL,
+                   "format: %s, but the output is %.200s; leave --format out, or say -o NAME.%s", rq->format,
+                   rq->output, rq->format);
 }
 
 static int check(const kn_request *rq, kn_err *err)

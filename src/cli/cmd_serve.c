@@ -59,9 +59,10 @@ static int parse_delays(const char *text, int delays_ms[KN_WEBHOOK_TRIES], kn_er
         double s = strtod(p, &end);
         if (end == p || (*end && (*end != ',' || !end[1])) || !(s >= 0.001 && s <= DAY_S) ||
             n == KN_WEBHOOK_TRIES - 1)
-            return kn_fail(err, KN_EINVAL,
-                           "--webhook-delays: \"%.64s\", expected at most %d numbers of seconds up to %d, as 5,30,120",
-                           text, KN_WEBHOOK_TRIES - 1, DAY_S);
+            return kn_fail(
+                err, KN_EINVAL,
+                "--webhook-delays: \"%.64s\", expected at most %d numbers of seconds up to %d, as 5,30,120",
+                text, KN_WEBHOOK_TRIES - 1, DAY_S);
         delays_ms[n++] = (int)(s * 1000 + 0.5);
         p = *end ? end + 1 : end;
     }

@@ -10,9 +10,9 @@
 /* Parameters that are the user's alone: what to make, and on what. */
 static bool is_users(const kn_param *p)
 {
-    static const char *const names[] = {
-        "prompt", "seed",          "device",          "threads",
-        "pin",    "memory_budget", "resident_blocks", "format", "allow_software_video_fallback"};
+    static const char *const names[] = {"prompt",          "seed",   "device",
+                                        "threads",         "pin",    "memory_budget",
+                                        "resident_blocks", "format", "allow_software_video_fallback"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(p->name, names[i]) == 0)
             return true;

@@ -18,7 +18,8 @@ struct kn_posts {
     int timeout_ms;
 };
 
-static const char PRIVATE[] = "is an address of this machine or of a private network; the setting webhook_allow_private allows those";
+static const char PRIVATE[] =
+    "is an address of this machine or of a private network; the setting webhook_allow_private allows those";
 
 /* ---- what curl calls ---- */
 
@@ -63,8 +64,7 @@ static bool set_up(const kn_posts *p, kn_post *post)
            !curl_easy_setopt(e, CURLOPT_PROXY, "") && !curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, 1L) &&
            !curl_easy_setopt(e, CURLOPT_FORBID_REUSE, 1L) &&
            !curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, on_open) &&
-           !curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, post) &&
-           !curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L) &&
+           !curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, post) && !curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L) &&
            /* a name that cannot be looked up must not hold up the others when it is given up */
            !curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L) &&
            !curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) &&

@@ -18,7 +18,7 @@ typedef struct kn_post {
     bool allow_private;         /* addresses that are not of the internet (hub/address.h), too */
 
     /* What came of it. */
-    int status;            /* 0: there was no answer, and `why` says why */
+    int status; /* 0: there was no answer, and `why` says why */
     int64_t took_ms;
     int64_t retry_after_s; /* what the answer asks for; 0: nothing */
     kn_err why;            /* without the address, which may have a secret in it */

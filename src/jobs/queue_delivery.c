@@ -48,10 +48,10 @@ static char *write_body(const kn_job *j, double now_s, bool is_whole)
     write_time(now_s, when, sizeof when);
     for (size_t i = 0; data && !is_whole && i < sizeof large / sizeof *large; i++)
         json_object_set_new(data, large[i], json_null());
-    json_t *o = data ? json_pack("{s:o, s:s, s:o}", "type",
-                                 json_sprintf("job.%s", kn_job_state_name(j->state)), "timestamp", when,
-                                 "data", data)
-                     : NULL;
+    json_t *o =
+        data ? json_pack("{s:o, s:s, s:o}", "type", json_sprintf("job.%s", kn_job_state_name(j->state)),
+                         "timestamp", when, "data", data)
+             : NULL;
     char *text = o ? json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
     json_decref(o);
     return text;
@@ -64,7 +64,8 @@ static int forget_old(kn_db *db, const char *webhook_id, kn_err *err)
         const char *sql;
         int64_t keep;
     } rules[] = {
-        {"DELETE FROM deliveries WHERE webhook_id = ?1 AND state <> 'waiting' AND number <= (SELECT number FROM "
+        {"DELETE FROM deliveries WHERE webhook_id = ?1 AND state <> 'waiting' AND number <= (SELECT number "
+         "FROM "
          "deliveries WHERE webhook_id = ?1 ORDER BY number DESC LIMIT 1 OFFSET ?2)",
          KN_LIMIT_DELIVERIES},
         {"DELETE FROM deliveries WHERE webhook_id = ?1 AND number <= (SELECT number FROM deliveries WHERE "
@@ -206,10 +207,11 @@ static int find_first(kn_db *db, const char *const *busy, int n_busy, char ret_i
     kn_stmt st;
     *ret_id = '\0';
     *ret_due_s = 0;
-    kn_stmt_init(&st, db,
-                 "SELECT d.id, d.webhook_id, d.due_s FROM webhooks w JOIN deliveries d ON d.number = (SELECT number "
-                 "FROM deliveries WHERE webhook_id = w.id AND state = 'waiting' ORDER BY due_s, number LIMIT 1) "
-                 "WHERE w.is_active = 1 ORDER BY d.due_s, d.number");
+    kn_stmt_init(
+        &st, db,
+        "SELECT d.id, d.webhook_id, d.due_s FROM webhooks w JOIN deliveries d ON d.number = (SELECT number "
+        "FROM deliveries WHERE webhook_id = w.id AND state = 'waiting' ORDER BY due_s, number LIMIT 1) "
+        "WHERE w.is_active = 1 ORDER BY d.due_s, d.number");
     while ((rc = kn_stmt_step(&st, err)) > 0) {
         const char *webhook_id = kn_stmt_get_text(&st, 1);
         if (!webhook_id || is_among(webhook_id, busy, n_busy))
@@ -249,7 +251,8 @@ int kn_queue_delivery_list(kn_queue *q, const char *webhook_id, const char *befo
     kn_stmt st;
     pthread_mutex_lock(&q->lock);
     kn_stmt_init(&st, q->db,
-                 "SELECT " COLUMNS " FROM deliveries WHERE webhook_id = ?1 AND (?2 IS NULL OR number < (SELECT "
+                 "SELECT " COLUMNS
+                 " FROM deliveries WHERE webhook_id = ?1 AND (?2 IS NULL OR number < (SELECT "
                  "number FROM deliveries WHERE id = ?2)) ORDER BY number DESC LIMIT ?3");
     kn_stmt_text(&st, webhook_id);
     kn_stmt_text(&st, before);
@@ -276,8 +279,9 @@ static int note_attempt(kn_db *db, kn_delivery *d, const kn_delivery_attempt *a,
     json_t *entry = json_pack("{s:f, s:o, s:o, s:I}", "at", a->at_s, "status",
                               a->status ? json_integer(a->status) : json_null(), "error",
                               a->error ? kn_json_text(a->error) : json_null(), "ms", (json_int_t)a->took_ms);
-    char *text =
-        json_array_append_new(d->attempts, entry) ? NULL : json_dumps(d->attempts, JSON_COMPACT | JSON_REAL_PRECISION(15));
+    char *text = json_array_append_new(d->attempts, entry)
+                     ? NULL
+                     : json_dumps(d->attempts, JSON_COMPACT | JSON_REAL_PRECISION(15));
     if (!text)
         return kn_fail(err, KN_ENOMEM, "no memory for an attempt");
     kn_stmt st;

@@ -13,7 +13,7 @@ enum { KN_WEBHOOK_ID_BYTES = 32 };
 typedef struct kn_webhook {
     char id[KN_WEBHOOK_ID_BYTES]; /* "wh_..." */
     char *url;
-    char *secret;   /* as its owner has it; never in an answer or a message */
+    char *secret;    /* as its owner has it; never in an answer or a message */
     uint32_t states; /* bits 1 << kn_job_state: a job that comes to one of them is told of */
     bool is_active;
     char *why; /* why it was switched off, not by its owner; or NULL */

@@ -30,7 +30,8 @@ static int reply_zip(kn_reply *reply, const char *folder, kn_err *err)
     int rc = name ? kn_zip_open(folder, kn_job_file_is_ours, &z, err)
                   : kn_fail(err, KN_ENOMEM, "no memory for a name");
     if (!rc)
-        rc = kn_reply_made(reply, KN_FRAMES_TYPE, kn_zip_size(z), (kn_made){read_zip, close_zip, z}, name, err);
+        rc = kn_reply_made(reply, KN_FRAMES_TYPE, kn_zip_size(z), (kn_made){read_zip, close_zip, z}, name,
+                           err);
     free(name);
     return rc;
 }
@@ -39,7 +40,8 @@ int kn_studio_reply_video(kn_reply *reply, const char *output, bool is_download,
 {
     if (kn_path_is_dir(output))
         return reply_zip(reply, output, err);
-    return kn_reply_file(reply, output, kn_media_type(output), is_download ? kn_path_base(output) : NULL, err);
+    return kn_reply_file(reply, output, kn_media_type(output), is_download ? kn_path_base(output) : NULL,
+                         err);
 }
 
 static int get_video(void *ud, const kn_http_request *rq, kn_reply *reply, kn_err *err)

@@ -17,9 +17,10 @@ static int take_events(const json_t *v, uint32_t *ret, kn_err *err)
 {
     size_t i;
     json_t *item;
-    int rc = json_is_array(v) && json_array_size(v)
-                 ? 0
-                 : kn_fail(err, KN_EINVAL, "events: expected a list of states, as [\"completed\", \"failed\"]");
+    int rc =
+        json_is_array(v) && json_array_size(v)
+            ? 0
+            : kn_fail(err, KN_EINVAL, "events: expected a list of states, as [\"completed\", \"failed\"]");
     json_array_foreach(v, i, item)
     {
         kn_job_state state;
@@ -124,7 +125,8 @@ static int post_webhook(void *ud, const kn_http_request *rq, kn_reply *reply, kn
     snprintf(url, sizeof url, "%s", g.url);
     uint32_t final = 1u << KN_JOB_COMPLETED | 1u << KN_JOB_FAILED | 1u << KN_JOB_CANCELLED;
     rc = kn_queue_webhook_add(
-        s->queue, &(kn_webhook){.url = url, .secret = secret, .states = g.states ? g.states : final}, &made, err);
+        s->queue, &(kn_webhook){.url = url, .secret = secret, .states = g.states ? g.states : final}, &made,
+        err);
     return rc ? rc : reply_webhook(reply, 201, &made, true, err);
 }
 
@@ -160,9 +162,9 @@ static int patch_webhook(void *ud, const kn_http_request *rq, kn_reply *reply, k
     given g = {0};
     int rc = take_body(s, rq, reply, false, &g, err);
     if (!rc)
-        rc = kn_queue_webhook_edit(
-            s->queue, kn_http_param(rq, "id"),
-            &(kn_webhook_edit){g.url, g.states, g.has_active ? &g.is_active : NULL}, &w, err);
+        rc = kn_queue_webhook_edit(s->queue, kn_http_param(rq, "id"),
+                                   &(kn_webhook_edit){g.url, g.states, g.has_active ? &g.is_active : NULL},
+                                   &w, err);
     if (rc)
         return rc;
     kn_webhooks_wake(s->webhooks); /* what waited while it was off */
@@ -193,7 +195,8 @@ static int get_deliveries(void *ud, const kn_http_request *rq, kn_reply *reply, 
     if (!rc)
         rc = kn_queue_webhook_get(s->queue, kn_http_param(rq, "id"), &w, err);
     if (!rc)
-        rc = kn_queue_delivery_list(s->queue, w.id, kn_http_query(rq, "before"), (int)limit + 1, &all, &n, err);
+        rc = kn_queue_delivery_list(s->queue, w.id, kn_http_query(rq, "before"), (int)limit + 1, &all, &n,
+                                    err);
     kn_webhook_done(&w);
     if (rc)
         return rc;
@@ -211,8 +214,8 @@ const kn_route kn_routes_webhooks[] = {
     {"POST", "/api/v1/webhooks", KN_BODY_JSON, post_webhook, "have an address told of jobs", false},
     {"GET", "/api/v1/webhooks", KN_BODY_NONE, get_webhooks, "list webhooks, oldest first", false},
     {"GET", "/api/v1/webhooks/{id}", KN_BODY_NONE, get_webhook, "one webhook", false},
-    {"PATCH", "/api/v1/webhooks/{id}", KN_BODY_JSON, patch_webhook, "change a webhook, or switch it on or off",
-     false},
+    {"PATCH", "/api/v1/webhooks/{id}", KN_BODY_JSON, patch_webhook,
+     "change a webhook, or switch it on or off", false},
     {"DELETE", "/api/v1/webhooks/{id}", KN_BODY_NONE, delete_webhook, "remove a webhook with its deliveries",
      false},
     {"GET", "/api/v1/webhooks/{id}/deliveries", KN_BODY_NONE, get_deliveries,

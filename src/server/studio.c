@@ -161,8 +161,8 @@ static int open_feeds(kn_studio *s, kn_err *err)
 static void list_tables(kn_studio *s)
 {
     static const kn_route *const all[KN_STUDIO_TABLES] = {
-        kn_routes_jobs,    kn_routes_media, kn_routes_system, kn_routes_openai, kn_routes_tasks,
-        kn_routes_runtime, kn_routes_meta,  kn_routes_hub,   kn_routes_webhooks, kn_routes_page};
+        kn_routes_jobs,    kn_routes_media, kn_routes_system, kn_routes_openai,   kn_routes_tasks,
+        kn_routes_runtime, kn_routes_meta,  kn_routes_hub,    kn_routes_webhooks, kn_routes_page};
     for (int i = 0; i < KN_STUDIO_TABLES; i++)
         s->tables[i] = (kn_route_table){all[i], s};
 }

@@ -12,8 +12,8 @@ json_t *kn_webhook_to_json(const kn_webhook *w)
     for (int i = 0; i < KN_JOB_STATE_COUNT; i++)
         if (w->states & 1u << i)
             json_array_append_new(events, json_string(kn_job_state_name((kn_job_state)i)));
-    return json_pack("{s:s, s:s, s:o, s:b, s:s?, s:f}", "id", w->id, "url", w->url, "events", events, "active",
-                     w->is_active, "why_inactive", w->why, "created_at", w->created_s);
+    return json_pack("{s:s, s:s, s:o, s:b, s:s?, s:f}", "id", w->id, "url", w->url, "events", events,
+                     "active", w->is_active, "why_inactive", w->why, "created_at", w->created_s);
 }
 
 json_t *kn_delivery_to_json(const kn_delivery *d)

@@ -38,8 +38,8 @@ static int read_key(const char *secret, unsigned char **ret, size_t *ret_size, k
     if (ok)
         free(*ret);
     return kn_fail(err, KN_EINVAL,
-                   "secret: expected \"%s\" and %d to %d bytes in base64; leave it out, and one is made", prefix,
-                   LEAST, MOST);
+                   "secret: expected \"%s\" and %d to %d bytes in base64; leave it out, and one is made",
+                   prefix, LEAST, MOST);
 }
 
 int kn_webhook_check_secret(const char *secret, kn_err *err)

@@ -19,7 +19,7 @@
 
 enum {
     DEFAULT_TIMEOUT_MS = 10000,
-    IDLE_MS = 60000, /* a clock that is set comes to light after this at the latest */
+    IDLE_MS = 60000,   /* a clock that is set comes to light after this at the latest */
     TROUBLE_MS = 5000, /* after the disk was full, or the like */
     N_HEADERS = 4,
     HEADER_BYTES = 128,
@@ -208,8 +208,8 @@ static bool begin_due(kn_webhooks *w, int *ret_wait_ms)
         const char *busy[KN_LIMIT_WEBHOOK_PARALLEL];
         double due_s = 0, now = now_s();
         int n_busy = list_busy(w, busy);
-        int rc = kn_queue_delivery_next(w->opts.queue, now, busy, n_busy, &e->delivery, &e->webhook, &due_s,
-                                        NULL);
+        int rc =
+            kn_queue_delivery_next(w->opts.queue, now, busy, n_busy, &e->delivery, &e->webhook, &due_s, NULL);
         if (rc == KN_ENOTFOUND && due_s > now)
             *ret_wait_ms = (int)fmin(IDLE_MS, (due_s - now) * 1000 + 1);
         if (rc)

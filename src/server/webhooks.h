@@ -10,9 +10,10 @@ typedef struct kn_webhooks kn_webhooks;
 enum { KN_WEBHOOK_TRIES = 16 }; /* at most; an attempt is 100 bytes of a delivery's row */
 
 typedef struct kn_webhooks_opts {
-    kn_queue *queue;      /* has the deliveries and the settings */
-    const int *delays_ms; /* between tries, fewer than KN_WEBHOOK_TRIES, ends with 0; borrowed; NULL: 5 s, 30 s, 2 min, 10 min, 1 h, 6 h */
-    int timeout_ms;       /* of a try; 0: 10,000 */
+    kn_queue *queue; /* has the deliveries and the settings */
+    const int *
+        delays_ms; /* between tries, fewer than KN_WEBHOOK_TRIES, ends with 0; borrowed; NULL: 5 s, 30 s, 2 min, 10 min, 1 h, 6 h */
+    int timeout_ms;                          /* of a try; 0: 10,000 */
     void (*log)(void *ud, const char *line); /* may be NULL */
     void *ud;
 } kn_webhooks_opts;

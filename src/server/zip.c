@@ -268,8 +268,8 @@ static int add(kn_zip *z, const char *name, kn_err *err)
         return 0;
     if ((uint64_t)st.st_size >= FAR || z->n == KN_LIMIT_ZIP_FILES ||
         strlen(z->prefix) + strlen(name) > NAME_BYTES)
-        return kn_fail(err, KN_ELIMIT, "%.100s is too much for a ZIP: at most %d files, each below 4 GiB", name,
-                       KN_LIMIT_ZIP_FILES);
+        return kn_fail(err, KN_ELIMIT, "%.100s is too much for a ZIP: at most %d files, each below 4 GiB",
+                       name, KN_LIMIT_ZIP_FILES);
     if (z->n == z->capacity) {
         entry *grown = kn_realloc_array(z->entries, z->capacity * 2 + 64, sizeof *grown);
         if (!grown)

@@ -91,7 +91,8 @@ static inline void *converse(void *ud)
         int status = note(v.r, &g);
         while (status == STALL && !atomic_load(&v.r->stop))
             usleep(10000);
-        int n = snprintf(answer, sizeof answer, "HTTP/1.1 %d Word\r\nContent-Length: 2\r\nConnection: close\r\n%s\r\nok",
+        int n = snprintf(answer, sizeof answer,
+                         "HTTP/1.1 %d Word\r\nContent-Length: 2\r\nConnection: close\r\n%s\r\nok",
                          status ? status : 500, status == 200 || !v.r->head ? "" : v.r->head);
         send(v.fd, answer, (size_t)n, MSG_NOSIGNAL);
         shutdown(v.fd, SHUT_WR);

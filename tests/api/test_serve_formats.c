@@ -18,7 +18,8 @@ static void make(const studio *s, const char *more, char id[64])
 {
     char request[512];
     snprintf(request, sizeof request,
-             "{\"model\": \"testsrc\", \"prompt\": \"bars\", \"width\": 64, \"height\": 32, \"frames\": 5, \"fps\": "
+             "{\"model\": \"testsrc\", \"prompt\": \"bars\", \"width\": 64, \"height\": 32, \"frames\": 5, "
+             "\"fps\": "
              "10%s}",
              more);
     submit(s, request, id);
@@ -96,7 +97,8 @@ static void test_others(void **state)
     char request[256];
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        snprintf(request, sizeof request, "{\"model\": \"testsrc\", \"prompt\": \"bars\", \"format\": %s}", bad[i]);
+        snprintf(request, sizeof request, "{\"model\": \"testsrc\", \"prompt\": \"bars\", \"format\": %s}",
+                 bad[i]);
         reply r = send_json(&server, "POST", "/api/v1/jobs", request);
         expect(&r, 400);
         assert_string_equal(text_of(json_object_get(r.json, "error"), "param"), "format");
@@ -111,8 +113,8 @@ static void become_frames(const char *data, const char *id)
     kn_db *db = NULL;
     snprintf(path, sizeof path, "%s/outputs/%s.mp4", data, id);
     assert_int_equal(unlink(path), 0);
-    check_runs(run("generate", "--model", "testsrc", "--prompt", "bars", "--width", "64", "--height", "32", "--frames",
-                   "5", "-o", "frames/"));
+    check_runs(run("generate", "--model", "testsrc", "--prompt", "bars", "--width", "64", "--height", "32",
+                   "--frames", "5", "-o", "frames/"));
     shell("mv frames '%s/outputs/%s_frames'", data, id);
     snprintf(path, sizeof path, "%s/studio.db", data);
     must(kn_db_open(path, &kn_queue_schema, &db, err));
@@ -133,7 +135,8 @@ static void test_frames(void **state)
     json_t *job = job_now(&s, id);
     assert_string_equal(text_of(job, "video_type"), "application/zip");
     json_decref(job);
-    static const char *const paths[] = {"/api/v1/jobs/%s/video", "/v1/videos/%s/content", "/api/videos/%s_frames"};
+    static const char *const paths[] = {"/api/v1/jobs/%s/video", "/v1/videos/%s/content",
+                                        "/api/videos/%s_frames"};
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
         const char *p = strchr(paths[i], '%');
         snprintf(url, sizeof url, "%.*s%s%s", (int)(p - paths[i]), paths[i], id, p + 2);
@@ -155,10 +158,10 @@ static void test_frames(void **state)
 static void test_command_line(void **state)
 {
     (void)state;
-    check_fails(run("generate", "--model", "testsrc", "--prompt", "bars", "--format", "webm", "-o", "x.mp4"), 2,
-                "--format", "x.mp4", "NAME.webm");
-    check_runs(run("generate", "--model", "testsrc", "--prompt", "bars", "--width", "64", "--height", "32", "--frames",
-                   "2", "--format", "gif", "-o", "x.gif"));
+    check_fails(run("generate", "--model", "testsrc", "--prompt", "bars", "--format", "webm", "-o", "x.mp4"),
+                2, "--format", "x.mp4", "NAME.webm");
+    check_runs(run("generate", "--model", "testsrc", "--prompt", "bars", "--width", "64", "--height", "32",
+                   "--frames", "2", "--format", "gif", "-o", "x.gif"));
     assert_int_equal(unlink("x.gif"), 0);
 }
 

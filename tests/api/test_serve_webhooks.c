@@ -4,9 +4,10 @@
 #include "base/base64.h"
 #include "hub/hmac.h"
 
-#define QUICK     "--webhook-delays", "0.1,0.1,0.1,0.1,0.1"
-#define JOB       "{\"model\": \"testsrc\", \"prompt\": \"bars\", \"width\": 32, \"height\": 16, \"frames\": 2}"
-#define NO_JOB    "{\"model\": \"testsrc\", \"prompt\": \"bars\", \"width\": 32, \"height\": 16, \"frames\": 100000}"
+#define QUICK "--webhook-delays", "0.1,0.1,0.1,0.1,0.1"
+#define JOB   "{\"model\": \"testsrc\", \"prompt\": \"bars\", \"width\": 32, \"height\": 16, \"frames\": 2}"
+#define NO_JOB                                                                                               \
+    "{\"model\": \"testsrc\", \"prompt\": \"bars\", \"width\": 32, \"height\": 16, \"frames\": 100000}"
 
 static studio start(const place *p)
 {
@@ -72,7 +73,8 @@ static json_t *wait_delivery(const studio *s, const char *hook, const char *stat
         expect(&r, 200);
         json_t *d = json_incref(json_array_get(json_object_get(r.json, "deliveries"), 0));
         reply_done(&r);
-        if (strcmp(text_of(d, "state"), state) == 0 && json_array_size(json_object_get(d, "attempts")) >= n_tries)
+        if (strcmp(text_of(d, "state"), state) == 0 &&
+            json_array_size(json_object_get(d, "attempts")) >= n_tries)
             return d;
         json_decref(d);
         usleep(20000);
@@ -322,10 +324,17 @@ static void test_after_the_server_died(void **state)
 
 static void test_no_way_inside(void **state)
 {
-    static const char *const inside[] = {
-        "http://127.0.0.1:9/",       "http://2130706433:9/", "http://0177.0.0.1:9/", "http://[::ffff:10.0.0.1]/",
-        "http://169.254.169.254/x",  "http://[::1]:9/",      "http://0x7f.1/",       "file:///etc/passwd",
-        "https://user:pw@example.org/", "http://", ""};
+    static const char *const inside[] = {"http://127.0.0.1:9/",
+                                         "http://2130706433:9/",
+                                         "http://0177.0.0.1:9/",
+                                         "http://[::ffff:10.0.0.1]/",
+                                         "http://169.254.169.254/x",
+                                         "http://[::1]:9/",
+                                         "http://0x7f.1/",
+                                         "file:///etc/passwd",
+                                         "https://user:pw@example.org/",
+                                         "http://",
+                                         ""};
     studio s = start(*state);
     receiver *r = receiver_new(0, NULL);
     char hook[64], named[64], id[64], url[64];
@@ -335,7 +344,8 @@ static void test_no_way_inside(void **state)
             fail_msg("%s was taken", inside[i]);
         reply_done(&p);
     }
-    snprintf(url, sizeof url, "http://localhost:%d/", r->port); /* what a name is shows when it is connected to */
+    snprintf(url, sizeof url, "http://localhost:%d/",
+             r->port); /* what a name is shows when it is connected to */
     make_hook(&s, url, "", named, NULL);
     allow_private(&s, true);
     make_hook(&s, r->url, "", hook, NULL);

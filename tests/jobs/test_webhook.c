@@ -9,9 +9,11 @@
 static void add_hook(kn_queue *q, uint32_t states, char id[KN_WEBHOOK_ID_BYTES])
 {
     kn_webhook made;
-    must(kn_queue_webhook_add(
-        q, &(kn_webhook){.url = (char *)(uintptr_t)"https://example.org/", .secret = (char *)(uintptr_t)"whsec_x", .states = states},
-        &made, err));
+    must(kn_queue_webhook_add(q,
+                              &(kn_webhook){.url = (char *)(uintptr_t) "https://example.org/",
+                                            .secret = (char *)(uintptr_t) "whsec_x",
+                                            .states = states},
+                              &made, err));
     memcpy(id, made.id, KN_WEBHOOK_ID_BYTES);
     kn_webhook_done(&made);
 }
@@ -81,7 +83,8 @@ static void test_settling(void **state)
     memcpy(first, d.id, sizeof first);
     kn_delivery_done(&d);
     assert_false(next_of(f->q, hook, &d));
-    kn_delivery_attempt a = {.at_s = now, .status = 500, .error = "bad \xff", .took_ms = 7, .due_s = now + 1e6};
+    kn_delivery_attempt a = {
+        .at_s = now, .status = 500, .error = "bad \xff", .took_ms = 7, .due_s = now + 1e6};
     must(kn_queue_delivery_settle(f->q, first, &a, err));
     assert_false(next_of(f->q, NULL, &d)); /* not yet */
     a = (kn_delivery_attempt){.at_s = now, .error = "no answer", .due_s = now};
@@ -180,8 +183,10 @@ static void test_limits(void **state)
     assert_int_equal(kn_queue_webhook_add(f->q, &(kn_webhook){.states = 1}, NULL, NULL), KN_ELIMIT);
     kn_stmt st;
     kn_stmt_init(&st, f->q->db,
-                 "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) INSERT INTO deliveries "
-                 "(id, webhook_id, job_id, event, state, created_s, due_s, attempts, body) SELECT 'msg_' || i, ?, 'j', "
+                 "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) INSERT INTO "
+                 "deliveries "
+                 "(id, webhook_id, job_id, event, state, created_s, due_s, attempts, body) SELECT 'msg_' || "
+                 "i, ?, 'j', "
                  "'completed', iif(i % 2, 'waiting', 'failed'), 0, 1e12, '[]', '{}' FROM n");
     kn_stmt_text(&st, hook);
     must(kn_stmt_run(&st, err));
@@ -204,7 +209,8 @@ static void test_an_older_database(void **state)
     unlink(f->path);
     must(kn_db_open(f->path, &old, &db, err));
     must(kn_db_exec(db,
-                    "INSERT INTO jobs VALUES ('job_01KB4M3Z0Q7D5X2E8R9T', 'queued', 0, 0, 1, 0, 0, 1, 0, 0, 0, NULL, NULL, "
+                    "INSERT INTO jobs VALUES ('job_01KB4M3Z0Q7D5X2E8R9T', 'queued', 0, 0, 1, 0, 0, 1, 0, 0, "
+                    "0, NULL, NULL, "
                     "NULL, 'a cat', '{\"model\":\"testsrc\"}', NULL, NULL, NULL)",
                     err));
     assert_int_equal(number(db, "PRAGMA user_version"), 1);

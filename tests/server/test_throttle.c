@@ -65,7 +65,8 @@ static void test_waiting(void **state)
         kn_throttle_failed(t, &a, now);
     }
     assert_int_equal(kn_throttle_wait_s(t, &a, now), KN_THROTTLE_PAUSE_S);
-    for (uint32_t i = 0; i < 3 * KN_LIMIT_GUESSERS; i++) { /* those who failed once make room for each other */
+    for (uint32_t i = 0; i < 3 * KN_LIMIT_GUESSERS;
+         i++) { /* those who failed once make room for each other */
         kn_guesser other = {.v4 = {10, (unsigned char)(i >> 16), (unsigned char)(i >> 8), (unsigned char)i}};
         kn_throttle_failed(t, &other, now);
     }
@@ -121,7 +122,7 @@ static void test_bearer(void **state)
     small_server *s = *state;
     int n = guess(s, "192.0.2.1");
     assert_in_range(n, KN_THROTTLE_GUESSES, KN_THROTTLE_GUESSES + 2); /* a slow machine gives some back */
-    assert_int_equal(status_for(s, token, "192.0.2.1"), 429); /* or it would know that it is right */
+    assert_int_equal(status_for(s, token, "192.0.2.1"), 429);         /* or it would know that it is right */
     assert_int_equal(status_for(s, token, "192.0.2.2"), 200);
     assert_int_equal(status_for(s, "wrong-secret", "192.0.2.2"), 401);
     answer a = ask_for(s->port, "/api/health", "X-Forwarded-For: 192.0.2.1\r\n");
@@ -145,7 +146,8 @@ static void test_login(void **state)
     for (int i = 0; i < 100 && status != 429; i++) {
         a = login_from(s, "wrong-secret", "192.0.2.7");
         status = a.status;
-        assert_true(status == 401 || (status == 429 && i >= KN_THROTTLE_GUESSES && header(&a, "Retry-After")));
+        assert_true(status == 401 ||
+                    (status == 429 && i >= KN_THROTTLE_GUESSES && header(&a, "Retry-After")));
         answer_done(&a);
     }
     assert_int_equal(status, 429);
@@ -154,7 +156,7 @@ static void test_login(void **state)
     assert_null(header(&a, "Set-Cookie"));
     answer_done(&a);
     assert_int_equal(status_for(s, token, "192.0.2.7"), 429); /* the one door does not open the other */
-    a = ask_for(s->port, "/echo", headers); /* who is logged in, is */
+    a = ask_for(s->port, "/echo", headers);                   /* who is logged in, is */
     assert_int_equal(a.status, 200);
     answer_done(&a);
     a = login_from(s, token, "192.0.2.8");
@@ -177,5 +179,6 @@ int main(void)
                                        cmocka_unit_test(test_no_token)};
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_bearer), cmocka_unit_test(test_login)};
     int failed = cmocka_run_group_tests_name("server/throttle", units, NULL, NULL);
-    return failed + cmocka_run_group_tests_name("server/throttle http", tests, start_with_token, server_teardown);
+    return failed +
+           cmocka_run_group_tests_name("server/throttle http", tests, start_with_token, server_teardown);
 }

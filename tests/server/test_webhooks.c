@@ -31,7 +31,8 @@ static void test_secrets(void **state)
                                       "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
                                       "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS",
                                       "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLa!w"};
-    char a[KN_WEBHOOK_SECRET_BYTES], b[KN_WEBHOOK_SECRET_BYTES], longest[KN_WEBHOOK_SECRET_BYTES + 8] = "whsec_";
+    char a[KN_WEBHOOK_SECRET_BYTES], b[KN_WEBHOOK_SECRET_BYTES],
+        longest[KN_WEBHOOK_SECRET_BYTES + 8] = "whsec_";
     kn_err err = {0};
     (void)state;
     assert_int_equal(kn_webhook_make_secret(a, NULL), 0);

@@ -129,7 +129,9 @@ static void test_whole(void **state)
         assert_non_null(bytes);
         assert_int_equal(kn_zip_open(frames, is_frame_or_note, &z, NULL), 0);
         for (; got; n += got)
-            assert_int_equal(kn_zip_read(z, bytes + n, steps[k] < MAX_BYTES - n ? steps[k] : MAX_BYTES - n, &got, NULL), 0);
+            assert_int_equal(
+                kn_zip_read(z, bytes + n, steps[k] < MAX_BYTES - n ? steps[k] : MAX_BYTES - n, &got, NULL),
+                0);
         assert_int_equal(n, kn_zip_size(z));
         check_content(bytes, n);
         kn_zip_close(z);
