@@ -173,11 +173,23 @@ static int find_route(kn_http_request *rq, const char *path, size_t size)
     return rc ? refuse_as(rq, kn_err_http(rc), &err) : 0;
 }
 
+/* A proxy may add a line of its own below the client's, which says what it likes. */
+static enum MHD_Result keep_forwarded(void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    const char **last = cls;
+    (void)kind;
+    if (strcasecmp(name, "X-Forwarded-For") == 0)
+        *last = value;
+    return MHD_YES;
+}
+
 kn_guesser kn_request_guesser(const kn_http_request *rq)
 {
+    const char *forwarded = NULL;
+    MHD_get_connection_values(rq->connection, MHD_HEADER_KIND, keep_forwarded, &forwarded);
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(rq->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    return kn_guesser_of(info ? info->client_addr : NULL, kn_http_header(rq, "X-Forwarded-For"));
+    return kn_guesser_of(info ? info->client_addr : NULL, forwarded);
 }
 
 static int check_token(kn_http_request *rq, const char *path, size_t size)

@@ -123,6 +123,8 @@ static void test_bearer(void **state)
     int n = guess(s, "192.0.2.1");
     assert_in_range(n, KN_THROTTLE_GUESSES, KN_THROTTLE_GUESSES + 2); /* a slow machine gives some back */
     assert_int_equal(status_for(s, token, "192.0.2.1"), 429);         /* or it would know that it is right */
+    assert_int_equal(status_for(s, token, "192.0.2.9\r\nX-Forwarded-For: 192.0.2.1"),
+                     429); /* the last line is the proxy's */
     assert_int_equal(status_for(s, token, "192.0.2.2"), 200);
     assert_int_equal(status_for(s, "wrong-secret", "192.0.2.2"), 401);
     answer a = ask_for(s->port, "/api/health", "X-Forwarded-For: 192.0.2.1\r\n");
