@@ -224,11 +224,10 @@ static int open_workers(kn_studio *s, kn_err *err)
                              .ud = s};
     int rc = 0;
     if (!s->opts.is_idle) /* before the supervisor, whose threads bring news for it */
-        rc = kn_webhooks_start(&(kn_webhooks_opts){.queue = s->queue,
-                                                   .delays_ms = s->opts.webhook_delays_ms,
-                                                   .log = on_log,
-                                                   .ud = s},
-                               &s->webhooks, err);
+        rc = kn_webhooks_start(
+            &(kn_webhooks_opts){
+                .queue = s->queue, .delays_ms = s->opts.webhook_delays_ms, .log = on_log, .ud = s},
+            &s->webhooks, err);
     if (!rc)
         rc = kn_supervisor_start(&so, &s->places, s->queue, &s->supervisor, err);
     if (!rc && !s->opts.is_idle)
