@@ -25,6 +25,8 @@ enum { GRACE_S = 20 };
 enum { LOOK_S = 1, SCARCE_PART = 10 };
 /* As often as a person can follow. */
 static const double STEP_PAUSE_S = 0.2;
+/* So many times what saving a preview took pass before the next one: they may cost a hundredth of the time. */
+static const double PREVIEW_PAUSE = 100;
 
 typedef struct worker {
     kn_wire wire;
@@ -37,6 +39,7 @@ typedef struct worker {
     atomic_bool cancel;
     kn_warm *warm;                   /* what stays loaded: the working thread's alone */
     double said_s;                   /* when a step was last said */
+    double preview_s;                /* when the next preview may be saved */
     const char *thumbnail, *preview; /* of the running job; files */
 } worker;
 
@@ -164,8 +167,12 @@ static void on_picture(void *ud, int64_t index, int width, int height, const flo
 static void on_preview(void *ud, int width, int height, const float *rgb)
 {
     worker *w = ud;
-    if (w->preview)
-        kn_thumbnail_save(width, height, rgb, w->preview, NULL);
+    double begin = kn_clock_s();
+    if (!w->preview || begin < w->preview_s)
+        return;
+    kn_thumbnail_save(width, height, rgb, w->preview, NULL);
+    double end = kn_clock_s();
+    w->preview_s = end + PREVIEW_PAUSE * (end - begin);
 }
 
 static const char *text_of(const json_t *order, const char *name)
@@ -182,6 +189,7 @@ static int generate(worker *w, const json_t *order, json_t **ret, kn_err *err)
     kn_request_init(&rq);
     w->thumbnail = text_of(order, "thumbnail");
     w->preview = text_of(order, "preview");
+    w->preview_s = 0; /* of each job the first one at once */
     kn_generate_opts opts = {.event = on_event,
                              .event_ud = w,
                              .planned = on_plan,
