@@ -3,7 +3,7 @@
  * The measure is EasyCache's (Zhou et al. 2025, arXiv 2507.02860): velocity and input move together, |dv| ~ rate * |dx|, with a
  * rate that changes slowly.  The relative change that this predicts is added up over the steps since the last computed one;
  * while the sum is below a threshold, nothing is computed.  The velocity is kept as it is: EasyCache keeps its difference to
- * the input, which the demo model's scores like less (0.90, 0.68, 0.79, 0.73 at 2x instead of 0.93, 0.70, 0.81, 0.74).
+ * the input, which an earlier demo model's scores liked less (0.90, 0.68, 0.79, 0.73 at 2x instead of 0.93, 0.70, 0.81, 0.74).
  * A user asks for a speed instead of a threshold: the threshold is found on the way, so that the wanted number of steps is
  * computed exactly. The first steps and the last are always computed. */
 #ifndef KN_ENGINE_STEP_CACHE_H
