@@ -120,17 +120,16 @@ static bool settle(kn_webhooks *w, errand *e, kn_delivery_attempt *a, int64_t re
 
 static bool settle_post(kn_webhooks *w, kn_post *post)
 {
-    for (int i = 0; i < KN_LIMIT_WEBHOOK_PARALLEL; i++) {
-        errand *e = &w->errands[i];
-        kn_delivery_attempt a = {.at_s = e->at_s,
-                                 .status = post->status,
-                                 .error = post->status ? NULL : post->why.msg,
-                                 .took_ms = post->took_ms};
-        if (&e->post == post)
-            return settle(w, e, &a, post->retry_after_s);
+    errand *e = w->errands;
+    while (&e->post != post) {
+        KN_ASSERT(e < w->errands + KN_LIMIT_WEBHOOK_PARALLEL - 1);
+        e++;
     }
-    KN_ASSERT(!"a request of nobody");
-    return false;
+    kn_delivery_attempt a = {.at_s = e->at_s,
+                             .status = post->status,
+                             .error = post->status ? NULL : post->why.msg,
+                             .took_ms = post->took_ms};
+    return settle(w, e, &a, post->retry_after_s);
 }
 
 static int make_headers(errand *e, kn_err *err)
