@@ -24,9 +24,9 @@ set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA
   ${PROJECT_SOURCE_DIR}/packaging/postinst ${PROJECT_SOURCE_DIR}/packaging/prerm ${PROJECT_SOURCE_DIR}/packaging/postrm)
 
 # dpkg-shlibdeps finds what is linked. FFmpeg is loaded when it is needed (src/media/av_load.c), in exactly the version of
-# the headers.
+# the headers, and so are libcurl and libcrypto (src/hub/libs.c), whose packages have two names.
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
-set(loaded "")
+set(loaded "libcurl4 | libcurl4t64" "libssl3 | libssl3t64")
 foreach(library avformat avcodec swscale avutil)
   string(REGEX MATCH "^[0-9]+" major "${LIBAV_lib${library}_VERSION}")
   set(package lib${library}${major})

@@ -30,7 +30,7 @@ for text in "Package: kinora" "Section: video" "Architecture: $(dpkg --print-arc
     "local AI video studio" postinst prerm; do
     grep -q "$text" "$work/info" || fail "its control file lacks \"$text\": $(cat "$work/info")"
 done
-for package in libc6 libdnnl libjansson4 libmicrohttpd libsqlite3-0 libcurl libavcodec libavformat libswscale libavutil; do
+for package in libc6 libdnnl libjansson4 libmicrohttpd libsqlite3-0 libcurl libssl libavcodec libavformat libswscale libavutil; do
     grep -q "Depends: .*$package" "$work/info" || fail "it does not depend on $package: $(grep Depends: "$work/info")"
 done
 
