@@ -21,12 +21,14 @@ typedef struct fixture {
     kn_checkpoint *ck;
 } fixture;
 
-static float values[N_OUT * N_IN * 9];
+enum { MAX_TENSORS = 32 };
+
+static float values[N_OUT * N_IN * 9 + MAX_TENSORS]; /* each tensor begins at another one */
 
 static kn_checkpoint *make_source(const char *path)
 {
-    kn_save_tensor t[32];
-    static char names[32][40];
+    kn_save_tensor t[MAX_TENSORS];
+    static char names[MAX_TENSORS][40];
     int n = 0;
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)
         values[i] = (float)((i * 2654435761u >> 7) % 2001) * 1e-3f - 1;
