@@ -31,7 +31,7 @@ typedef struct kn_step_cache {
     int64_t n;             /* latent values */
     kn_step_cache_state state;
     float *
-        arrays; /* [3, n]: input and velocity of the last step, velocity - input of the last computed one; NULL: off */
+        arrays; /* [KN_STEP_CACHE_ARRAYS, n]: input of the last step, velocity of the last computed one; NULL: off */
 } kn_step_cache;
 
 /* speed >= 1: steps / computed steps that is asked for. KN_ENOMEM. */

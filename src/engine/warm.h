@@ -27,7 +27,7 @@ int kn_warm_device(kn_warm *w, const kn_cpu_options *opts, kn_device **ret, kn_e
 
 /* What was kept under the key, which is the caller's again; NULL: nothing. */
 void *kn_warm_take(kn_warm *w, uint64_t key);
-/* Keeps it, or frees it if there is no memory for that. */
+/* Keeps it; of an equal one, or where too many are kept, the older goes. */
 void kn_warm_put(kn_warm *w, const kn_warm_part *part);
 /* Frees until no more than `bytes` are kept. */
 void kn_warm_shrink(kn_warm *w, size_t bytes);
@@ -37,8 +37,8 @@ size_t kn_warm_bytes(const kn_warm *w);
 /* [{"name", "model", "bytes", "is_mapped"}], the most recently used first. */
 json_t *kn_warm_to_json(const kn_warm *w);
 
-/* The same for a run, which may keep nothing (kn_run.warm NULL).  recall makes room for what is about to be loaded if there
- * was nothing; call it before the phase begins in which the component is used. */
+/* The same for a run, which may keep nothing (kn_run.warm NULL).  recall makes room for `phase`, the one that needs most of
+ * those in which the component is used; NULL: load it. */
 void *kn_run_recall(kn_run *r, uint64_t key, kn_phase phase);
 void kn_run_keep(kn_run *r, const kn_warm_part *part);
 

@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/mem.h"
-#include "hub/address.h"
+#include "hub/ip.h"
 #include "hub/url.h"
 
 struct kn_posts {
@@ -28,7 +28,7 @@ static curl_socket_t on_open(void *ud, curlsocktype purpose, struct curl_sockadd
 {
     kn_post *post = ud;
     (void)purpose;
-    if (!post->allow_private && !kn_address_is_public(&a->addr)) {
+    if (!post->allow_private && !kn_ip_is_public(&a->addr)) {
         post->is_refused = true;
         return CURL_SOCKET_BAD;
     }
@@ -214,7 +214,7 @@ int kn_post_check_url(const char *url, bool allow_private, kn_err *err)
         return kn_fail(err, KN_EINVAL,
                        "url: expected an address of http or https, without a user's name, as "
                        "https://example.org/hook");
-    if (!allow_private && kn_address_parse(host, &a) && !kn_address_is_public((struct sockaddr *)&a))
+    if (!allow_private && kn_ip_parse(host, &a) && !kn_ip_is_public((struct sockaddr *)&a))
         return kn_fail(err, KN_EINVAL, "url: %.64s %s", host, PRIVATE);
     return 0;
 }

@@ -15,7 +15,7 @@ typedef struct kn_post {
     const char *body;
     size_t size;
     const char *const *headers; /* "Name: value"; NULL-terminated */
-    bool allow_private;         /* addresses that are not of the internet (hub/address.h), too */
+    bool allow_private;         /* addresses that are not of the internet (hub/ip.h), too */
 
     /* What came of it. */
     int status; /* 0: there was no answer, and `why` says why */

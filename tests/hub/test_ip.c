@@ -6,15 +6,15 @@
 
 #include <cmocka.h>
 
-#include "hub/address.h"
+#include "hub/ip.h"
 #include "hub/post.h"
 
 static bool is_public(const char *text)
 {
     struct sockaddr_storage a;
-    if (!kn_address_parse(text, &a))
+    if (!kn_ip_parse(text, &a))
         fail_msg("%s was not understood", text);
-    return kn_address_is_public((struct sockaddr *)&a);
+    return kn_ip_is_public((struct sockaddr *)&a);
 }
 
 static void test_addresses(void **state)
@@ -80,7 +80,7 @@ static void test_addresses(void **state)
     for (size_t i = 0; i < sizeof outside / sizeof *outside; i++)
         if (!is_public(outside[i]))
             fail_msg("%s is refused", outside[i]);
-    assert_false(kn_address_is_public(&(struct sockaddr){.sa_family = AF_UNIX}));
+    assert_false(kn_ip_is_public(&(struct sockaddr){.sa_family = AF_UNIX}));
 }
 
 static void test_names(void **state)
@@ -89,7 +89,7 @@ static void test_names(void **state)
     struct sockaddr_storage a;
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        assert_false(kn_address_parse(names[i], &a));
+        assert_false(kn_ip_parse(names[i], &a));
 }
 
 static void test_urls(void **state)
@@ -114,5 +114,5 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_addresses), cmocka_unit_test(test_names),
                                        cmocka_unit_test(test_urls)};
-    return cmocka_run_group_tests_name("hub/address", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("hub/ip", tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-#include "hub/address.h"
+#include "hub/ip.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -66,7 +66,7 @@ static bool is_public_v6(const uint8_t *a)
     return a[0] >> 5 == 1; /* 2000::/3 is all that is given out */
 }
 
-bool kn_address_is_public(const struct sockaddr *a)
+bool kn_ip_is_public(const struct sockaddr *a)
 {
     if (a->sa_family == AF_INET)
         return is_public_v4(ntohl(((const struct sockaddr_in *)(const void *)a)->sin_addr.s_addr));
@@ -75,7 +75,7 @@ bool kn_address_is_public(const struct sockaddr *a)
     return false;
 }
 
-bool kn_address_parse(const char *host, struct sockaddr_storage *ret)
+bool kn_ip_parse(const char *host, struct sockaddr_storage *ret)
 {
     struct sockaddr_in *v4 = (struct sockaddr_in *)(void *)ret;
     struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)(void *)ret;
