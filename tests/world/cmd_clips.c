@@ -1,7 +1,7 @@
-/* world clips SEED N HELD_OUT(0|1) CLIPS.rgb SCENES.jsonl
+/* world clips SEED N HELD_OUT(0|1) TWO(0..10) CLIPS.rgb SCENES.jsonl
  *
  * CLIPS.rgb gets u8 [N, WORLD_FRAMES, WORLD_SIDE, WORLD_SIDE, 3], SCENES.jsonl a line a clip: its caption and what is in it.
- * Three clips in ten show two objects. */
+ * TWO clips in ten show two objects. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -15,7 +15,7 @@ static json_t *object_json(const world_object *o)
                      "size", o->size, "speed", o->speed);
 }
 
-static int write_clips(uint64_t seed, long n, bool held_out, FILE *clips, FILE *scenes)
+static int write_clips(uint64_t seed, long n, bool held_out, int two, FILE *clips, FILE *scenes)
 {
     size_t bytes = (size_t)WORLD_FRAMES * WORLD_FRAME_BYTES;
     uint8_t *rgb = kn_calloc(1, bytes);
@@ -24,7 +24,7 @@ static int write_clips(uint64_t seed, long n, bool held_out, FILE *clips, FILE *
     for (long i = 0; rgb && i < n; i++) {
         world_scene s;
         char caption[WORLD_CAPTION_MAX];
-        world_scene_random(&r, i % 10 < 3 ? 2 : 1, held_out, &s);
+        world_scene_random(&r, i % 10 < two ? 2 : 1, held_out, &s);
         world_caption(&r, &s, caption);
         world_draw_clip(&s, rgb);
         fwrite(rgb, 1, bytes, clips);
@@ -50,18 +50,18 @@ static bool read_number(const char *text, unsigned long long max, unsigned long 
 
 int world_cmd_clips(int argc, char **argv)
 {
-    unsigned long long seed, n, held_out;
-    if (argc != 6 || !read_number(argv[1], UINT64_MAX, &seed) || !read_number(argv[2], INT32_MAX, &n) ||
-        !read_number(argv[3], 1, &held_out)) {
-        fprintf(stderr, "usage: world clips SEED N HELD_OUT(0|1) CLIPS.rgb SCENES.jsonl\n");
+    unsigned long long seed, n, held_out, two;
+    if (argc != 7 || !read_number(argv[1], UINT64_MAX, &seed) || !read_number(argv[2], INT32_MAX, &n) ||
+        !read_number(argv[3], 1, &held_out) || !read_number(argv[4], 10, &two)) {
+        fprintf(stderr, "usage: world clips SEED N HELD_OUT(0|1) TWO(0..10) CLIPS.rgb SCENES.jsonl\n");
         return 2;
     }
-    FILE *clips = fopen(argv[4], "wb"), *scenes = fopen(argv[5], "w");
+    FILE *clips = fopen(argv[5], "wb"), *scenes = fopen(argv[6], "w");
     int rc = 5;
     if (clips && scenes)
-        rc = write_clips(seed, (long)n, held_out != 0, clips, scenes);
+        rc = write_clips(seed, (long)n, held_out != 0, (int)two, clips, scenes);
     else
-        fprintf(stderr, "world: cannot write %s\n", clips ? argv[5] : argv[4]);
+        fprintf(stderr, "world: cannot write %s\n", clips ? argv[6] : argv[5]);
     bool lost = clips && fclose(clips);
     lost = (scenes && fclose(scenes)) || lost;
     if (lost)

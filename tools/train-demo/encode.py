@@ -1,7 +1,7 @@
 """Latents of clips through the trained VAE: encode.py CLIPS.rgb WORK_DIR PART PARTS COUNT
 
 Encodes part PART of PARTS of the first COUNT clips on one thread (run the parts beside each other) and writes their means,
-not normalised, to WORK_DIR/latents.PART: f16 [n, z, t, h, w].
+not normalised, to CLIPS.latents.PART: f16 [n, z, t, h, w].
 """
 import sys
 
@@ -24,7 +24,7 @@ def main(path, work, part, parts, count):
     torch.set_num_threads(1)
     vae = load_vae(work)
     clips = np.memmap(path, np.uint8, mode="r").reshape(-1, FRAMES, SIDE, SIDE, 3)
-    with open(f"{work}/latents.{part}", "wb") as f, torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+    with open(path.removesuffix(".rgb") + f".latents.{part}", "wb") as f, torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
         for i in range(count * part // parts, count * (part + 1) // parts, BATCH):
             x = torch.from_numpy(clips[i:min(i + BATCH, count * (part + 1) // parts)].copy())
             z = vae.encode(x.permute(0, 4, 1, 2, 3).float() / 127.5 - 1)[0]

@@ -10,25 +10,31 @@ export GLIBC_TUNABLES=glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_thr
 world=${WORLD:-$here/../../build/tests/world}
 mkdir -p "$work"
 
-clips() { # clips NAME SEED N HELD_OUT
+clips() { # clips NAME SEED N TWO, of which TWO in ten show two objects
     [ -e "$work/$1.done" ] || {
-        "$world" clips "$2" "$3" "$4" "$work/$1.rgb" "$work/$1.jsonl"
+        "$world" clips "$2" "$3" 0 "$4" "$work/$1.rgb" "$work/$1.jsonl"
         touch "$work/$1.done"
     }
 }
 
-clips vae 100 3000 0
-clips train 200 20000 0
+encode() { # encode NAME N
+    [ -e "$work/$1.encoded" ] || {
+        python3 "$here/encode.py" "$work/$1.rgb" "$work" 0 2 "$2" &
+        first=$!
+        python3 "$here/encode.py" "$work/$1.rgb" "$work" 1 2 "$2"
+        wait "$first"
+        touch "$work/$1.encoded"
+    }
+}
+
+clips vae 100 3000 3
+clips train 200 20000 3
+clips two 300 20000 10
 [ -e "$work/text.pt" ] || python3 "$here/train_text.py" "$work/train.jsonl" "$work"
 python3 "$here/train_vae.py" "$work/vae.rgb" "$work"
 python3 "$here/refine_vae.py" all "$work/train.rgb" "$work/train.jsonl" "$work"
-[ -e "$work/encoded.done" ] || {
-    python3 "$here/encode.py" "$work/train.rgb" "$work" 0 2 20000 &
-    first=$!
-    python3 "$here/encode.py" "$work/train.rgb" "$work" 1 2 20000
-    wait "$first"
-    touch "$work/encoded.done"
-}
-python3 "$here/train_transformer.py" "$work" "$work/train.jsonl"
+encode train 20000
+encode two 20000
+python3 "$here/train_transformer.py" "$work" "$work/train.jsonl" "$work/two.jsonl"
 python3 "$here/refine_vae.py" decoder "$work/train.rgb" "$work/train.jsonl" "$work"
 python3 "$here/export.py" "$work" "$out"

@@ -1,8 +1,9 @@
-"""Trains the transformer, and the text encoder with it, on cached latents: train_transformer.py WORK_DIR SCENES.jsonl [MINUTES]
+"""Trains the transformer, and the text encoder with it, on cached latents: train_transformer.py WORK_DIR SCENES.jsonl...
 
-Flow matching: x = (1 - sigma) latents + sigma noise, the model predicts noise - latents. One caption in ten is dropped for
-guidance; a quarter of the clips keep a clean first latent frame at timestep 0, which is image-to-video and learned far sooner
-than what a sentence says of two objects. Resumes where WORK_DIR/transformer.pt stopped.
+Beside every NAME.jsonl lie its latents, NAME.latents.0 and so on. Flow matching: x = (1 - sigma) latents + sigma noise, the
+model predicts noise - latents. One caption in ten is dropped for guidance; an eighth of the clips keep a clean first latent frame
+at timestep 0, which is image-to-video and learned far sooner than what a sentence says of two objects. Resumes where
+WORK_DIR/transformer.pt stopped, which is written every 200 steps.
 """
 import copy
 import glob
@@ -19,8 +20,8 @@ from muon import Muon
 from text import Umt5, batch_ids, context
 from transformer import WanTransformer
 
-STEPS, BATCH, PEAK_LR, SHIFT, DROP = 39000, 32, 2e-3, 2.5, 0.1
-IMAGES, TWO_OBJECTS = 4, 8  # clips of a batch with a given first frame; how often one of two objects is drawn, to one of one
+STEPS, BATCH, PEAK_LR, SHIFT, DROP = 52000, 32, 2e-3, 2.5, 0.1
+IMAGES, TWO_OBJECTS = 4, 2  # clips of a batch with a given first frame; how often one of two objects is drawn, to one of one
 LATENTS, TEXT_ROWS = (16, 5, 12, 12), 32
 CONFIG = dict(num_attention_heads=6, attention_head_dim=32, in_channels=16, out_channels=16, text_dim=128, freq_dim=128,
               ffn_dim=640, num_layers=6, cross_attn_norm=True, eps=1e-6, image_dim=None, added_kv_proj_dim=None,
@@ -52,14 +53,22 @@ def initialise(dit):
             block.attn2.to_out[0].weight.mul_(0.3)
 
 
+def read_clips(path):
+    """Latents f32 [n, z, t, h, w] and scenes of the clips that were encoded."""
+    parts = sorted(glob.glob(path.removesuffix(".jsonl") + ".latents.[0-9]*"))
+    z = torch.from_numpy(np.concatenate([np.fromfile(p, np.float16) for p in parts])).view(-1, *LATENTS).float()
+    return z, [json.loads(line) for line in open(path)][:len(z)]
+
+
 class Data:
-    def __init__(self, work, scenes, tokenizer):
-        parts = [np.fromfile(p, np.float16) for p in sorted(glob.glob(f"{work}/latents.[0-9]*"))]
-        z = torch.from_numpy(np.concatenate(parts)).view(-1, *LATENTS).float()
-        self.mean, self.std = z.mean(dim=(0, 2, 3, 4)), z.std(dim=(0, 2, 3, 4))
+    """Clips of several files; the first file's latents say what is normal."""
+
+    def __init__(self, paths, tokenizer):
+        latents, scenes = zip(*map(read_clips, paths))
+        self.mean, self.std = latents[0].mean(dim=(0, 2, 3, 4)), latents[0].std(dim=(0, 2, 3, 4))
         shape = (1, -1, 1, 1, 1)
-        self.latents = ((z - self.mean.view(shape)) / self.std.view(shape)).bfloat16()
-        scenes = [json.loads(line) for line in open(scenes)][:len(self.latents)]
+        self.latents = torch.cat([((z - self.mean.view(shape)) / self.std.view(shape)).bfloat16() for z in latents])
+        scenes = [s for of_file in scenes for s in of_file]
         self.captions = [s["caption"] for s in scenes]
         two = [i for i, s in enumerate(scenes) if len(s["objects"]) > 1]
         self.rows = np.concatenate([np.arange(len(scenes))] + [two] * (TWO_OBJECTS - 1)).astype(np.int64)
@@ -140,9 +149,9 @@ class Worker:
                              1 - min(0.998, (step + 1) / (step + 11)))
 
 
-def run(worker, data, state, step, steps, minutes):
+def run(worker, data, state, step, steps):
     begin, mean = time.time(), None
-    while step < steps and time.time() - begin < minutes * 60:
+    while step < steps:
         loss = worker.step(data.batch(step), step, steps) * len(worker.gradients)
         step += 1
         mean = loss if mean is None else 0.98 * mean + 0.02 * loss
@@ -160,7 +169,7 @@ def save(worker, data, state, step):
     os.replace(state + ".new", state)
 
 
-def main(work, scenes, minutes):
+def main(work, scenes):
     torch.set_num_threads(1)
     torch.manual_seed(3)
     s = torch.load(f"{work}/text.pt")
@@ -177,7 +186,7 @@ def main(work, scenes, minutes):
         s = torch.load(state)
         both.load_state_dict(s["model"]), optimizer.load_state_dict(s["optimizer"])
         ema, step = s["ema"], s["step"]
-    data = Data(work, scenes, Tokenizer.from_file(f"{work}/tokenizer.json"))
+    data = Data(scenes, Tokenizer.from_file(f"{work}/tokenizer.json"))
     for tensor in ema.values():
         tensor.share_memory_()
     both.share_memory(), optimizer.share_memory()
@@ -187,8 +196,8 @@ def main(work, scenes, minutes):
     barrier = fork.Barrier(workers, timeout=600)
     torch.multiprocessing.start_processes(
         lambda rank: run(Worker(rank, barrier, gradients, both, optimizer, ema), data, state, step,
-                         int(os.environ.get("STEPS", STEPS)), minutes), nprocs=workers, start_method="fork")
+                         int(os.environ.get("STEPS", STEPS))), nprocs=workers, start_method="fork")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], float(sys.argv[3]) if len(sys.argv) > 3 else 1e9)
+    main(sys.argv[1], sys.argv[2:])
