@@ -1,6 +1,7 @@
 add_library(kn-warnings INTERFACE)
 target_compile_options(kn-warnings INTERFACE
-  -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wvla -Wstrict-prototypes -Wmissing-prototypes
+  -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wvla
+  $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes> $<$<COMPILE_LANGUAGE:C>:-Wmissing-prototypes>
   -Wpointer-arith -Wundef -fno-common -fno-math-errno -ffp-contract=off)
 if(KN_WERROR)
   target_compile_options(kn-warnings INTERFACE -Werror)

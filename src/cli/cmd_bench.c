@@ -210,13 +210,13 @@ static int execute(bench *b, const char *config, int repeats, bool with_text, bo
         return rc;
     rc = b->desc->prepare(model, &b->rq, NULL, NULL, err);
     if (!rc)
-        rc = kn_cpu_device_open(&cpu, &b->dev, err);
+        rc = kn_device_open(b->rq.device, &cpu, &b->dev, err);
     if (!rc)
-        rc = kn_cpu_raw_matmul(b->dev, KN_BF16, &b->raw[0], err);
+        rc = b->dev->ops->raw_matmul(b->dev, KN_BF16, &b->raw[0], err);
     if (!rc)
         rc = run_all(b, model, repeats, err);
     if (!rc)
-        rc = kn_cpu_raw_matmul(b->dev, KN_BF16, &b->raw[1], err);
+        rc = b->dev->ops->raw_matmul(b->dev, KN_BF16, &b->raw[1], err);
     if (!rc) {
         json_t *o = to_json(b, config);
         char *text = json ? json_dumps(o, JSON_INDENT(2) | KN_JSON_DIGITS) : NULL;

@@ -62,7 +62,7 @@ int kn_bench_quality(kn_request *rq, bool json, kn_err *err)
         rc = kn_model_open(desc, path, rq, NULL, NULL, &model, err);
     kn_cpu_options cpu = {.n_threads = rq->threads == KN_UNSET_INT ? 0 : (int)rq->threads};
     if (!rc)
-        rc = kn_cpu_device_open(&cpu, &dev, err);
+        rc = kn_device_open(rq->device, &cpu, &dev, err);
     if (!rc)
         rc = kn_quality_measure(desc, model, rq, dev, &q, err);
     if (!rc)

@@ -126,7 +126,7 @@ int kn_cmd_doctor(const kn_args *a)
         return 0;
     }
     if (!rc)
-        rc = kn_cpu_device_open(&(kn_cpu_options){0}, &dev, &err);
+        rc = kn_device_open(NULL, &(kn_cpu_options){0}, &dev, &err);
     if (rc)
         return kn_cli_fail(&err);
     json_t *o = examine(dev, &err);

@@ -35,7 +35,7 @@ int kn_estimate_make(const kn_model_desc *desc, const kn_request *given, const k
         e.request.seed = 0;
     kn_cpu_options cpu = {.n_threads = e.request.threads == KN_UNSET_INT ? 0 : (int)e.request.threads};
     if (!rc)
-        rc = kn_cpu_device_open(&cpu, &dev, err);
+        rc = kn_device_open(e.request.device, &cpu, &dev, err);
     if (!rc)
         dev->mem_available_bytes += opts->idle_bytes;
     if (!rc)

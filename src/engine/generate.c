@@ -400,7 +400,8 @@ int kn_generate(const kn_model_desc *desc, const kn_request *rq, const kn_genera
     if (rc)
         goto out;
     kn_cpu_options cpu = {.n_threads = res.request.threads == KN_UNSET_INT ? 0 : (int)res.request.threads};
-    rc = opts->warm ? kn_warm_device(opts->warm, &cpu, &dev, err) : kn_cpu_device_open(&cpu, &dev, err);
+    rc = opts->warm ? kn_warm_device(opts->warm, res.request.device, &cpu, &dev, err)
+                    : kn_device_open(res.request.device, &cpu, &dev, err);
     if (rc)
         goto out;
     snprintf(res.device, sizeof res.device, "%s", dev->description);

@@ -74,7 +74,7 @@ const kn_param kn_params[] = {
     INT(seed, 0, SEED_MAX, "N", "seed of the noise, as in PyTorch (default: chosen and reported)"),
     INT(max_sequence_length, 1, 4096, "N", "tokens the prompt is padded or cut to"),
     CHOICE(dtype, "f32|bf16|int8", "what to compute in"),
-    CHOICE(device, "cpu", "what to compute on"),
+    CHOICE(device, "auto|cpu|cuda|cuda:0|cuda:1|cuda:2|cuda:3", "what to compute on: the processor, an NVIDIA card (the first one, or by its number); auto: a card where one works"),
     INT(threads, 1, KN_LIMIT_THREADS, "N", "processor threads (default: all cores)"),
     CHOICE(pin, "on|off", "bind each thread to a core (default: off)"),
     INT(vae_tile, 0, KN_LIMIT_VIDEO_SIDE, "PIXELS", "decode in tiles of this size; 0 = whole pictures (default: whole if they fit)"),

@@ -13,6 +13,7 @@ enum { MAX_PARTS = 32 };
 struct kn_warm {
     kn_device *dev;
     int n_threads;
+    char device[16];               /* as it was asked for */
     kn_warm_part parts[MAX_PARTS]; /* the least recently used first */
     int n;
 };
@@ -64,22 +65,25 @@ void kn_warm_free(kn_warm *w)
 /* Idle memory is as good as free, but what is mapped is free already. */
 static size_t available(const kn_warm *w)
 {
-    size_t bytes = kn_ram_available();
+    size_t bytes = w->dev->ops->available(w->dev);
     for (int i = 0; i < w->n; i++)
         bytes += w->parts[i].is_mapped ? 0 : w->parts[i].bytes;
     return bytes;
 }
 
-int kn_warm_device(kn_warm *w, const kn_cpu_options *opts, kn_device **ret, kn_err *err)
+int kn_warm_device(kn_warm *w, const char *name, const kn_cpu_options *opts, kn_device **ret, kn_err *err)
 {
     KN_ASSERT(!opts->pin && !opts->isa);
-    if (!w->dev || w->n_threads != opts->n_threads) {
+    if (!name)
+        name = "auto";
+    if (!w->dev || w->n_threads != opts->n_threads || strcmp(name, w->device) != 0) {
         kn_warm_shrink(w, 0);
         kn_device_close(w->dev);
         w->dev = NULL;
-        int rc = kn_cpu_device_open(opts, &w->dev, err);
+        int rc = kn_device_open(name, opts, &w->dev, err);
         if (rc)
             return rc;
+        snprintf(w->device, sizeof w->device, "%s", name);
         w->n_threads = opts->n_threads;
     }
     w->dev->mem_available_bytes = available(w);

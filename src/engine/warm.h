@@ -21,9 +21,9 @@ typedef struct kn_warm kn_warm;
 
 kn_warm *kn_warm_new(void);
 void kn_warm_free(kn_warm *w); /* the device too; accepts NULL */
-/* The device on which everything is kept, opened when it is asked for with other options than before, for which
+/* The device (kn_device_open's name) on which everything is kept, opened when it is asked for otherwise than before, for which
  * everything goes.  What is free on it is known anew. */
-int kn_warm_device(kn_warm *w, const kn_cpu_options *opts, kn_device **ret, kn_err *err);
+int kn_warm_device(kn_warm *w, const char *name, const kn_cpu_options *opts, kn_device **ret, kn_err *err);
 
 /* What was kept under the key, which is the caller's again; NULL: nothing. */
 void *kn_warm_take(kn_warm *w, uint64_t key);

@@ -316,7 +316,7 @@ int kn_worker_main(int fd, kn_err *err)
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&w.changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    int rc = w.warm ? kn_cpu_device_open(&(kn_cpu_options){0}, &dev, err)
+    int rc = w.warm ? kn_device_open(NULL, &(kn_cpu_options){0}, &dev, err)
                     : kn_fail(err, KN_ENOMEM, "no memory for a worker");
     if (rc)
         return rc;

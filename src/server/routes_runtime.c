@@ -52,7 +52,7 @@ static int reply_runtime(kn_studio *s, kn_reply *reply, bool is_video, kn_err *e
     json_t *settings = NULL;
     int rc = kn_settings_load(s->queue, &settings, err);
     if (!rc)
-        rc = kn_cpu_device_open(&(kn_cpu_options){0}, &dev, err);
+        rc = kn_device_open(NULL, &(kn_cpu_options){0}, &dev, err);
     if (rc) {
         json_decref(settings);
         return rc;

@@ -199,7 +199,7 @@ static int get_system(void *ud, const kn_http_request *rq, kn_reply *reply, kn_e
     kn_device *dev = NULL;
     kn_cpu_times times = {0};
     (void)rq;
-    int rc = kn_cpu_device_open(&(kn_cpu_options){0}, &dev, err);
+    int rc = kn_device_open(NULL, &(kn_cpu_options){0}, &dev, err);
     if (rc)
         return rc;
     kn_gpus_find(NULL, NULL, &gpus);

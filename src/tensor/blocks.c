@@ -7,14 +7,23 @@
 #include "tensor/loader_source.h"
 #include "tensor/read_ahead.h"
 
+enum { MAX_VISITORS = 2 };
+
+/* A block that comes and goes. */
+typedef struct visitor {
+    kn_weight_set set;
+    int index; /* -1: none */
+} visitor;
+
 struct kn_blocks {
     kn_blocks_spec spec;
-    kn_loader loader;       /* of blocks that come and go: into `visiting` */
-    kn_device *meta;        /* what they are checked on; NULL when all stay */
-    kn_weight_set visiting; /* the weights of block `visitor` */
-    int visitor;            /* -1: none */
-    char *items;            /* the blocks that stay, then the visitor, then one that is only tried */
-    kn_touched *touched;    /* [n]: what each block that comes and goes is read from */
+    kn_loader loader; /* of blocks that come and go */
+    kn_device *meta;  /* what they are checked on; NULL when all stay */
+    visitor visitors[MAX_VISITORS];
+    int n_visitors;
+    int newest;          /* of the visitors */
+    char *items;         /* the blocks that stay, then the visitors, then one that is only tried */
+    kn_touched *touched; /* [n]: what each block that comes and goes is read from */
     kn_read_ahead *ahead;
 };
 
@@ -28,9 +37,8 @@ bool kn_blocks_all_stay(const kn_blocks *b)
     return n_resident(b) == b->spec.n;
 }
 
-static void *item(const kn_blocks *b, int i)
+static void *item(const kn_blocks *b, int slot)
 {
-    int slot = i < n_resident(b) ? i : n_resident(b);
     return b->items + (size_t)slot * b->spec.block_bytes;
 }
 
@@ -42,7 +50,7 @@ static int try_block(kn_blocks *b, int i, kn_touched *touched, kn_err *err)
     kn_weight_set_init(&set, b->meta);
     check.set = &set;
     check.touched = touched;
-    b->spec.load(&check, b->spec.config, i, (char *)item(b, b->spec.n) + b->spec.block_bytes);
+    b->spec.load(&check, b->spec.config, i, item(b, n_resident(b) + b->n_visitors));
     kn_weight_set_done(&set);
     return check.err.code ? kn_fail(err, check.err.code, "%s", check.err.msg) : 0;
 }
@@ -55,19 +63,40 @@ static void check_others(kn_blocks *b, kn_loader *l)
         try_block(b, i, NULL, &l->err);
 }
 
+/* Loads block i in the place of the visitor that came first. */
+static void replace_visitor(kn_blocks *b, int i)
+{
+    b->newest = (b->newest + 1) % b->n_visitors;
+    visitor *v = &b->visitors[b->newest];
+    v->index = -1;
+    kn_weight_set_clear(&v->set);
+    b->loader.set = &v->set;
+    b->spec.load(&b->loader, b->spec.config, i, item(b, n_resident(b) + b->newest));
+    if (!b->loader.err.code)
+        v->index = i;
+}
+
+static void dismiss_visitors(kn_blocks *b)
+{
+    for (int i = 0; i < b->n_visitors; i++) {
+        kn_weight_set_done(&b->visitors[i].set);
+        b->visitors[i].index = -1;
+    }
+}
+
 /* A packed file holds every block: those that do not stay are made once for it. */
 static void record_others(kn_blocks *b, kn_loader *l)
 {
     for (int i = n_resident(b); i < b->spec.n && !l->err.code && kn_packed_is_recording(l->packed); i++) {
-        b->spec.load(&b->loader, b->spec.config, i, item(b, i));
-        kn_weight_set_done(&b->visiting);
+        replace_visitor(b, i);
         l->err = b->loader.err;
     }
+    dismiss_visitors(b);
 }
 
 static bool alloc(kn_blocks *b, kn_loader *l)
 {
-    b->items = kn_calloc((size_t)n_resident(b) + 2, b->spec.block_bytes);
+    b->items = kn_calloc((size_t)n_resident(b) + MAX_VISITORS + 1, b->spec.block_bytes);
     b->touched = kn_calloc((size_t)b->spec.n + 1, sizeof *b->touched);
     if (!b->items || !b->touched)
         kn_fail(&l->err, KN_ENOMEM, "no memory for %d blocks", b->spec.n);
@@ -85,10 +114,12 @@ kn_blocks *kn_blocks_new(kn_loader *l, const kn_blocks_spec *spec)
         return NULL;
     }
     b->spec = *spec;
-    b->visitor = -1;
+    b->n_visitors = l->set->dev->n_visitors > 1 ? MAX_VISITORS : 1;
     b->loader = *l;
-    b->loader.set = &b->visiting;
-    kn_weight_set_init(&b->visiting, l->set->dev);
+    for (int i = 0; i < b->n_visitors; i++) {
+        kn_weight_set_init(&b->visitors[i].set, l->set->dev);
+        b->visitors[i].index = -1;
+    }
     if (alloc(b, l) && !kn_blocks_all_stay(b))
         check_others(b, l);
     record_others(b, l);
@@ -108,7 +139,7 @@ void kn_blocks_free(kn_blocks *b)
     if (!b)
         return;
     kn_read_ahead_free(b->ahead);
-    kn_weight_set_done(&b->visiting);
+    dismiss_visitors(b);
     for (int i = 0; b->touched && i < b->spec.n; i++)
         free(b->touched[i].ranges);
     kn_device_close(b->meta);
@@ -127,10 +158,18 @@ static const kn_touched *touched_by(kn_blocks *b, int i)
     return t;
 }
 
+static const visitor *find_visitor(const kn_blocks *b, int i)
+{
+    for (int k = 0; k < b->n_visitors; k++)
+        if (b->visitors[k].index == i)
+            return &b->visitors[k];
+    return NULL;
+}
+
 static void read_next(kn_blocks *b, int i)
 {
     int next = i + 1 < b->spec.n ? i + 1 : n_resident(b);
-    if (!b->ahead || next < n_resident(b) || next == b->visitor)
+    if (!b->ahead || next < n_resident(b) || find_visitor(b, next))
         return;
     const kn_touched *t = touched_by(b, next);
     kn_read_ahead_want(b->ahead, t->ranges, t->n);
@@ -138,16 +177,13 @@ static void read_next(kn_blocks *b, int i)
 
 static void visit(kn_ctx *c, kn_blocks *b, int i)
 {
-    b->visitor = -1;
-    kn_weight_set_done(&b->visiting);
-    b->spec.load(&b->loader, b->spec.config, i, item(b, i));
-    c->stats.loaded_bytes += (double)b->visiting.bytes;
+    replace_visitor(b, i);
+    const visitor *v = &b->visitors[b->newest];
+    c->stats.loaded_bytes += (double)v->set.bytes;
     if (kn_packed_is_ready(b->loader.packed))
-        c->stats.recalled_bytes += (double)b->visiting.bytes;
+        c->stats.recalled_bytes += (double)v->set.bytes;
     if (b->loader.err.code)
         kn_ctx_fail(c, b->loader.err.code, "%s", b->loader.err.msg);
-    else
-        b->visitor = i;
 }
 
 const void *kn_blocks_use(kn_ctx *c, kn_blocks *b, int i)
@@ -155,8 +191,11 @@ const void *kn_blocks_use(kn_ctx *c, kn_blocks *b, int i)
     KN_ASSERT(i >= 0 && i < b->spec.n);
     if (!kn_ok(c))
         return NULL;
-    if (i >= n_resident(b) && i != b->visitor)
+    bool stays = i < n_resident(b);
+    if (!stays && !find_visitor(b, i))
         visit(c, b, i);
     read_next(b, i);
-    return kn_ok(c) ? item(b, i) : NULL;
+    if (!kn_ok(c))
+        return NULL;
+    return item(b, stays ? i : n_resident(b) + (int)(find_visitor(b, i) - b->visitors));
 }

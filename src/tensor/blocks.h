@@ -3,7 +3,8 @@
  *
  * A block that does not stay is loaded (or mapped, if the loader has a packed file), used and freed, while the next one is read from the disk
  * (tensor/read_ahead.h).  Blocks are used in ascending order, over and over, so what comes next is always known.  The
- * device holds the weights of the blocks that stay and of one more; loading makes the same bits each time. */
+ * device holds the weights of the blocks that stay and of one more, or two where one arrives while the other is worked with
+ * (kn_device.n_visitors); loading makes the same bits each time. */
 #ifndef KN_TENSOR_BLOCKS_H
 #define KN_TENSOR_BLOCKS_H
 

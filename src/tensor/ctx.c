@@ -101,8 +101,8 @@ kn_tensor kn_zeros(kn_ctx *c, kn_dtype dtype, int n_dims, const int64_t *dims)
 {
     kn_tensor t = kn_empty(c, dtype, n_dims, dims);
     if (!kn_is_null(t))
-        c->dev->ops->fill_zero(c->dev, t.data, kn_bytes(t));
-    return t;
+        c->dev->ops->fill_zero(c->dev, t.data, kn_bytes(t), &c->err);
+    return kn_ok(c) ? t : (kn_tensor){0};
 }
 
 size_t kn_pool_peak(const kn_ctx *c)

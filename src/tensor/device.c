@@ -34,6 +34,8 @@ void kn_device_account(kn_device *dev, int64_t d_weights, int64_t d_pool)
 
 void kn_device_account_host(kn_device *dev, int64_t delta)
 {
+    if (dev->has_own_memory)
+        return;
     dev->mem_host_bytes = apply(dev->mem_host_bytes, delta);
     note_peak(dev);
 }

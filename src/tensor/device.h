@@ -66,10 +66,18 @@ typedef struct kn_device_ops {
     /* memory */
     void *(*reserve)(kn_device *dev, size_t bytes); /* address space for a pool; NULL on failure */
     void (*unreserve)(kn_device *dev, void *p, size_t bytes);
+    /* Sees to memory behind a part of it before its first use; NULL: it is there when it is touched. KN_ENOMEM. */
+    int (*commit)(kn_device *dev, void *p, size_t bytes, kn_err *err);
     void (*trim)(kn_device *dev, void *p, size_t bytes); /* give pages back; content is lost */
-    void (*upload)(kn_device *dev, void *dst, const void *src, size_t bytes);
-    void (*download)(kn_device *dev, void *dst, const void *src, size_t bytes);
-    void (*fill_zero)(kn_device *dev, void *dst, size_t bytes);
+    size_t (*available)(kn_device *dev);                 /* bytes free now; NULL on `meta` */
+    /* Operations and these run in order; only a download waits for them, and so it tells of their failures. */
+    int (*upload)(kn_device *dev, void *dst, const void *src, size_t bytes, kn_err *err);
+    int (*download)(kn_device *dev, void *dst, const void *src, size_t bytes, kn_err *err);
+    int (*fill_zero)(kn_device *dev, void *dst, size_t bytes, kn_err *err);
+    int (*wait)(kn_device *dev, kn_err *err); /* until all that was asked for is done; NULL: it always is */
+    /* The vendor library's own matrix product, 4096 x 1536 x 8960, nothing of ours around it: flop per second of the
+     * median of several runs.  What speeds are compared with. */
+    int (*raw_matmul)(kn_device *dev, kn_dtype dtype, double *ret_flops, kn_err *err);
 
     /* weights */
     size_t (*weight_bytes)(kn_device *dev, const kn_weight_spec *spec);
@@ -119,7 +127,10 @@ struct kn_device {
     char description[160]; /* "AMD EPYC, 2 cores, AVX-512 BF16 VNNI" */
     bool is_meta;
     bool has_bf16, has_int8; /* computed natively, i.e. worth choosing */
-    char packing[96];        /* what else decides how weights are packed: instruction set, library */
+    bool has_own_memory;     /* what the host holds takes none of it */
+    int n_visitors; /* blocks of streamed weights at a time (tensor/blocks.h): 2 where one arrives during the other's
+                                work; 0 counts as 1 */
+    char packing[96]; /* what else decides how weights are packed: instruction set, library */
     size_t mem_total_bytes;
     size_t mem_available_bytes; /* of it, free when the device was opened */
     size_t mem_weights_bytes;   /* live weights now */
@@ -130,6 +141,7 @@ struct kn_device {
     size_t mem_peak_bytes;      /* most of their sum since the last kn_device_reset_peak */
     int64_t n_weights_made;     /* converted and packed since the device was opened; 0 on `meta` */
     int64_t n_weights_recalled; /* of a packed file instead */
+    int64_t n_waits;            /* how often the host waited until the device had nothing more to do */
     void *priv;
 };
 
@@ -139,11 +151,12 @@ typedef struct kn_cpu_options {
     const char *isa; /* NULL = best; "c", "avx2", "avx512", "avx512_bf16": the most our own kernels may use */
 } kn_cpu_options;
 
+/* "cpu"; "cuda" or "cuda:0" to "cuda:9", a card of NVIDIA's; "auto" or NULL: a card where one works, else the processor.
+ * KN_EINVAL, KN_EDEVICE. */
+int kn_device_open(const char *name, const kn_cpu_options *cpu, kn_device **ret, kn_err *err);
 int kn_cpu_device_open(const kn_cpu_options *opts, kn_device **ret, kn_err *err);
 /* "oneDNN 2.6.3" into buf; returns buf. */
 const char *kn_cpu_versions(char *buf, size_t size);
-/* The vendor library's own matrix product, 4096 x 1536 x 8960, nothing of ours around it: flop per second of the
- * median of several runs.  What speeds are compared with. */
 int kn_cpu_raw_matmul(kn_device *dev, kn_dtype dtype, double *ret_flops, kn_err *err);
 /* A device that computes nothing and costs what `like` would cost; `like` must outlive it. */
 int kn_meta_device_open(kn_device *like, kn_device **ret, kn_err *err);

@@ -312,7 +312,7 @@ static void make_vector(kn_loader *l, const kn_source *s, kn_tensor t, const kn_
     int64_t n = kn_numel(t);
     float *host = alloc_host(l, s->name, n, sizeof *host);
     if (host && !kn_source_decode(l, s, n, 1, kn_random_kind_of(s->name, 0), host)) {
-        l->set->dev->ops->upload(l->set->dev, t.data, host, item->bytes);
+        l->set->dev->ops->upload(l->set->dev, t.data, host, item->bytes, &l->err);
         kn_packed_begin(l->packed, item);
         (void)kn_packed_put(l->packed, host, item->bytes);
         kn_packed_end(l->packed);
@@ -335,7 +335,7 @@ static void fill_vector(kn_loader *l, const kn_source *s, kn_tensor t)
         return;
     data = kn_packed_get(l->packed, &item);
     if (data)
-        l->set->dev->ops->upload(l->set->dev, t.data, data, item.bytes);
+        l->set->dev->ops->upload(l->set->dev, t.data, data, item.bytes, &l->err);
     else
         make_vector(l, s, t, &item);
 }

@@ -23,6 +23,8 @@ typedef struct kn_weight_set {
 
 void kn_weight_set_init(kn_weight_set *s, kn_device *dev);
 void kn_weight_set_done(kn_weight_set *s);
+/* Empties it for another load, and keeps the room of small parameters. */
+void kn_weight_set_clear(kn_weight_set *s);
 
 /* Where in the files the entries lie that were asked for. */
 typedef struct kn_touched {

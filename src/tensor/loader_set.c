@@ -10,7 +10,7 @@ void kn_weight_set_init(kn_weight_set *s, kn_device *dev)
     *s = (kn_weight_set){.dev = dev};
 }
 
-void kn_weight_set_done(kn_weight_set *s)
+void kn_weight_set_clear(kn_weight_set *s)
 {
     while (s->weights) {
         struct kn_weight_node *next = s->weights->next;
@@ -18,14 +18,22 @@ void kn_weight_set_done(kn_weight_set *s)
         free(s->weights);
         s->weights = next;
     }
+    for (struct kn_vector_node *v = s->vectors; v; v = v->next) {
+        kn_device_account(s->dev, -(int64_t)v->used, 0);
+        v->used = 0;
+    }
+    s->bytes = 0;
+}
+
+void kn_weight_set_done(kn_weight_set *s)
+{
+    kn_weight_set_clear(s);
     while (s->vectors) {
         struct kn_vector_node *next = s->vectors->next;
         s->dev->ops->unreserve(s->dev, s->vectors->data, s->vectors->capacity);
-        kn_device_account(s->dev, -(int64_t)s->vectors->used, 0);
         free(s->vectors);
         s->vectors = next;
     }
-    s->bytes = 0;
 }
 
 static const kn_weight *keep(kn_weight_set *s, struct kn_weight_node *node)
@@ -81,13 +89,18 @@ static int add_chunk(kn_weight_set *s, size_t bytes, kn_err *err)
 int kn_weight_set_alloc(kn_weight_set *s, size_t bytes, void **ret, kn_err *err)
 {
     bytes = (bytes + VECTOR_ALIGN - 1) / VECTOR_ALIGN * VECTOR_ALIGN;
-    if (!s->vectors || s->vectors->capacity - s->vectors->used < bytes) {
-        int rc = add_chunk(s, bytes, err);
-        if (rc)
-            return rc;
-    }
     struct kn_vector_node *node = s->vectors;
-    *ret = (char *)node->data + node->used;
+    while (node && node->capacity - node->used < bytes)
+        node = node->next;
+    int rc = node ? 0 : add_chunk(s, bytes, err);
+    if (rc)
+        return rc;
+    if (!node)
+        node = s->vectors;
+    void *data = (char *)node->data + node->used;
+    if (s->dev->ops->commit && (rc = s->dev->ops->commit(s->dev, data, bytes, err)))
+        return rc;
+    *ret = data;
     node->used += bytes;
     s->bytes += bytes;
     kn_device_account(s->dev, (int64_t)bytes, 0);

@@ -107,6 +107,9 @@ void *kn_pool_alloc(kn_pool *p, size_t bytes, int depth, kn_err *err)
                 bytes, p->dev->name, p->live, p->capacity);
         return NULL;
     }
+    void *data = (void *)(p->base + offset);
+    if (p->dev->ops->commit && p->dev->ops->commit(p->dev, data, size, err))
+        return NULL;
     if (!grow_table(p)) {
         kn_fail(err, KN_ENOMEM, "no memory for the pool's table of %d blocks", p->n_blocks);
         return NULL;
@@ -117,7 +120,7 @@ void *kn_pool_alloc(kn_pool *p, size_t bytes, int depth, kn_err *err)
     p->live += size;
     if (offset + size > p->extent)
         set_extent(p, offset + size);
-    return (void *)(p->base + offset);
+    return data;
 }
 
 kn_pool_block *kn_pool_find(kn_pool *p, const void *data)

@@ -10,24 +10,6 @@
 /* Conversions between host and device go through a buffer of this many elements. */
 enum { CHUNK = 1 << 16 };
 
-int64_t kn_numel(kn_tensor t)
-{
-    if (kn_is_null(t))
-        return 0;
-    int64_t n = 1;
-    for (int i = 0; i < t.n_dims; i++)
-        n *= t.dims[i];
-    return n;
-}
-
-size_t kn_bytes(kn_tensor t)
-{
-    int64_t n = 1;
-    for (int i = 0; i < t.n_dims; i++)
-        n *= t.dims[i];
-    return t.n_dims ? kn_dtype_bytes(t.dtype, n) : 0;
-}
-
 const char *kn_shape_str(kn_tensor t, char *buf, size_t size)
 {
     if (!t.n_dims) {
@@ -98,8 +80,8 @@ kn_tensor kn_from_host(kn_ctx *c, kn_dtype dtype, int n_dims, const int64_t *dim
 {
     kn_tensor t = kn_empty(c, dtype, n_dims, dims);
     if (!kn_is_null(t))
-        c->dev->ops->upload(c->dev, t.data, src, kn_bytes(t));
-    return t;
+        c->dev->ops->upload(c->dev, t.data, src, kn_bytes(t), &c->err);
+    return kn_ok(c) ? t : (kn_tensor){0};
 }
 
 static void encode(kn_dtype dtype, const float *src, void *dst, int64_t n)
@@ -129,14 +111,14 @@ kn_tensor kn_from_f32(kn_ctx *c, kn_dtype dtype, int n_dims, const int64_t *dims
     if (!buf)
         return kn_ctx_fail(c, KN_ENOMEM, "from_f32: no memory for %d bytes", CHUNK * 4);
     int64_t n = kn_numel(t), esize = kn_dtype_block_bytes(dtype);
-    for (int64_t i = 0; i < n; i += CHUNK) {
+    for (int64_t i = 0; i < n && kn_ok(c); i += CHUNK) {
         int64_t m = n - i < CHUNK ? n - i : CHUNK;
         encode(dtype, src + i, buf, m);
         c->dev->ops->upload(c->dev, (void *)((uintptr_t)t.data + (size_t)(i * esize)), buf,
-                            (size_t)(m * esize));
+                            (size_t)(m * esize), &c->err);
     }
     free(buf);
-    return t;
+    return kn_ok(c) ? t : (kn_tensor){0};
 }
 
 void kn_to_f32(kn_ctx *c, kn_tensor t, float *dst)
@@ -144,7 +126,7 @@ void kn_to_f32(kn_ctx *c, kn_tensor t, float *dst)
     if (!kn_ok(c) || kn_is_null(t))
         return;
     if (t.dtype == KN_F32) {
-        c->dev->ops->download(c->dev, dst, t.data, kn_bytes(t));
+        c->dev->ops->download(c->dev, dst, t.data, kn_bytes(t), &c->err);
         return;
     }
     if (t.dtype != KN_BF16 && t.dtype != KN_I32) {
@@ -157,11 +139,11 @@ void kn_to_f32(kn_ctx *c, kn_tensor t, float *dst)
         return;
     }
     int64_t n = kn_numel(t), esize = kn_dtype_block_bytes(t.dtype);
-    for (int64_t i = 0; i < n; i += CHUNK) {
+    for (int64_t i = 0; i < n && kn_ok(c); i += CHUNK) {
         int64_t m = n - i < CHUNK ? n - i : CHUNK;
-        c->dev->ops->download(c->dev, buf, (void *)((uintptr_t)t.data + (size_t)(i * esize)),
-                              (size_t)(m * esize));
-        kn_dtype_to_f32(t.dtype, buf, dst + i, m);
+        if (!c->dev->ops->download(c->dev, buf, (void *)((uintptr_t)t.data + (size_t)(i * esize)),
+                                   (size_t)(m * esize), &c->err))
+            kn_dtype_to_f32(t.dtype, buf, dst + i, m);
     }
     free(buf);
 }

@@ -31,8 +31,25 @@ static inline bool kn_is_null(kn_tensor t)
     return t.data == NULL;
 }
 
-int64_t kn_numel(kn_tensor t);
-size_t kn_bytes(kn_tensor t);
+static inline int64_t kn_numel(kn_tensor t)
+{
+    if (kn_is_null(t))
+        return 0;
+    int64_t n = 1;
+    for (int i = 0; i < t.n_dims; i++)
+        n *= t.dims[i];
+    return n;
+}
+
+/* Also without memory. */
+static inline size_t kn_bytes(kn_tensor t)
+{
+    int64_t n = 1;
+    for (int i = 0; i < t.n_dims; i++)
+        n *= t.dims[i];
+    return t.n_dims ? kn_dtype_bytes(t.dtype, n) : 0;
+}
+
 /* "[16, 1536] bf16" into buf, for messages; returns buf. */
 const char *kn_shape_str(kn_tensor t, char *buf, size_t size);
 enum { KN_SHAPE_STR = 96 };

@@ -20,7 +20,7 @@ static void count_freed(void *what)
 static kn_device *device_of(kn_warm *w)
 {
     kn_device *dev = NULL;
-    assert_int_equal(kn_warm_device(w, &(kn_cpu_options){.n_threads = 1}, &dev, NULL), 0);
+    assert_int_equal(kn_warm_device(w, "cpu", &(kn_cpu_options){.n_threads = 1}, &dev, NULL), 0);
     return dev;
 }
 
@@ -79,7 +79,7 @@ static void test_other_threads(void **state)
     kn_warm *w = kn_warm_new();
     put(w, 7, 1000, false);
     n_freed = 0;
-    assert_int_equal(kn_warm_device(w, &(kn_cpu_options){.n_threads = 2}, &dev, NULL), 0);
+    assert_int_equal(kn_warm_device(w, "cpu", &(kn_cpu_options){.n_threads = 2}, &dev, NULL), 0);
     assert_int_equal(n_freed, 1);
     assert_null(kn_warm_take(w, 7));
     kn_warm_free(w);

@@ -1,4 +1,4 @@
-/* parity FIXTURE_DIR [--dtype f32|bf16|int8] */
+/* parity FIXTURE_DIR [--dtype f32|bf16|int8] [--device NAME] */
 #include "parity.h"
 
 #include <math.h>
@@ -218,6 +218,7 @@ static void run_all(parity *p)
 int main(int argc, char **argv)
 {
     parity p = {.dtype = KN_F32};
+    const char *device = "cpu";
     kn_err err = {0};
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--dtype") == 0 && i + 1 < argc) {
@@ -225,17 +226,19 @@ int main(int argc, char **argv)
                 fprintf(stderr, "parity: unknown dtype %s\n", argv[i]);
                 return 2;
             }
+        } else if (strcmp(argv[i], "--device") == 0 && i + 1 < argc) {
+            device = argv[++i];
         } else {
             p.dir = argv[i];
         }
     }
     if (!p.dir) {
-        fprintf(stderr, "usage: parity FIXTURE_DIR [--dtype f32|bf16|int8]\n");
+        fprintf(stderr, "usage: parity FIXTURE_DIR [--dtype f32|bf16|int8] [--device NAME]\n");
         return 2;
     }
     p.act = p.dtype == KN_F32 ? KN_F32 : KN_BF16;
     char *golden = parity_path(&p, "golden.safetensors"), *fixture = parity_path(&p, "fixture.json");
-    int rc = kn_cpu_device_open(&(kn_cpu_options){0}, &p.dev, &err);
+    int rc = kn_device_open(device, NULL, &p.dev, &err);
     if (!rc)
         rc = kn_checkpoint_open(golden, NULL, &p.golden, &err);
     if (!rc)

@@ -62,16 +62,18 @@ static inline void fake_trim(kn_device *dev, void *p, size_t bytes)
     fake_of(dev)->trimmed_bytes += bytes;
 }
 
-static inline void fake_copy_bytes(kn_device *dev, void *dst, const void *src, size_t bytes)
+static inline int fake_copy_bytes(kn_device *dev, void *dst, const void *src, size_t bytes, kn_err *err)
 {
-    (void)dev;
+    (void)dev, (void)err;
     memcpy(dst, src, bytes);
+    return 0;
 }
 
-static inline void fake_fill_zero(kn_device *dev, void *dst, size_t bytes)
+static inline int fake_fill_zero(kn_device *dev, void *dst, size_t bytes, kn_err *err)
 {
-    (void)dev;
+    (void)dev, (void)err;
     memset(dst, 0, bytes);
+    return 0;
 }
 
 static inline size_t fake_weight_bytes(kn_device *dev, const kn_weight_spec *spec)

@@ -123,7 +123,7 @@ static void loads(void **state)
     check_linear(f, conv, 2, (float[]){9, 21});
     check_linear(f, odd, 2, (float[]){9, 21});
     float host[3];
-    f->dev->ops->download(f->dev, host, norm.data, sizeof host);
+    f->dev->ops->download(f->dev, host, norm.data, sizeof host, NULL);
     assert_memory_equal(host, gain, sizeof host);
     int64_t dims[KN_ENTRY_MAX_DIMS];
     assert_int_equal(kn_loader_shape(&l, "conv.weight", dims), 4);
@@ -241,11 +241,11 @@ static void random_weights(void **state)
     kn_loader_init(&l, &set, ck, NULL, KN_BF16);
     assert_non_null(kn_load_linear(&l, "a", 3, 2, 0));
     kn_tensor norm = kn_load_vector(&l, "blocks.0.norm_q.weight", KN_DIMS(64), 0);
-    f->dev->ops->download(f->dev, gains, norm.data, sizeof gains);
+    f->dev->ops->download(f->dev, gains, norm.data, sizeof gains, NULL);
     for (int i = 0; i < 64; i++)
         assert_true(fabsf(gains[i] - 1) < 0.1f);
     kn_tensor table = kn_load_vector(&l, "normal.scale_shift_table", KN_DIMS(64), 0);
-    f->dev->ops->download(f->dev, gains, table.data, sizeof gains);
+    f->dev->ops->download(f->dev, gains, table.data, sizeof gains, NULL);
     for (int i = 0; i < 64; i++)
         assert_true(fabsf(gains[i]) < 0.1f);
     assert_int_equal(kn_loader_gather(&l, "shared.weight", 64, 2, (int32_t[]){1000000, 1000000}, rows), 0);

@@ -31,16 +31,24 @@ static void cpu_trim(kn_device *dev, void *p, size_t bytes)
     kn_cpu_drop(p, bytes);
 }
 
-static void cpu_move(kn_device *dev, void *dst, const void *src, size_t bytes)
+static size_t cpu_available(kn_device *dev)
 {
     (void)dev;
-    memcpy(dst, src, bytes);
+    return kn_ram_available();
 }
 
-static void cpu_fill_zero(kn_device *dev, void *dst, size_t bytes)
+static int cpu_move(kn_device *dev, void *dst, const void *src, size_t bytes, kn_err *err)
 {
-    (void)dev;
+    (void)dev, (void)err;
+    memcpy(dst, src, bytes);
+    return 0;
+}
+
+static int cpu_fill_zero(kn_device *dev, void *dst, size_t bytes, kn_err *err)
+{
+    (void)dev, (void)err;
     memset(dst, 0, bytes);
+    return 0;
 }
 
 static void cpu_close(kn_device *dev)
@@ -54,6 +62,7 @@ static const kn_device_ops cpu_ops = {
     .reserve = cpu_reserve,
     .unreserve = cpu_unreserve,
     .trim = cpu_trim,
+    .available = cpu_available,
     .upload = cpu_move,
     .download = cpu_move,
     .fill_zero = cpu_fill_zero,
@@ -64,6 +73,7 @@ static const kn_device_ops cpu_ops = {
     .weight_format = kn_cpu_weight_format,
     .weight_save = kn_cpu_weight_save,
     .weight_map = kn_cpu_weight_map,
+    .raw_matmul = kn_cpu_raw_matmul,
     .linear_workspace = kn_cpu_linear_workspace,
     .conv_workspace = kn_cpu_conv_workspace,
     .attention_workspace = kn_cpu_attention_workspace,

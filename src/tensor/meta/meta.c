@@ -38,20 +38,23 @@ static void meta_unreserve(kn_device *dev, void *p, size_t bytes)
     (void)dev, (void)p, (void)bytes;
 }
 
-static void meta_upload(kn_device *dev, void *dst, const void *src, size_t bytes)
+static int meta_upload(kn_device *dev, void *dst, const void *src, size_t bytes, kn_err *err)
 {
-    (void)dev, (void)dst, (void)src, (void)bytes;
+    (void)dev, (void)dst, (void)src, (void)bytes, (void)err;
+    return 0;
 }
 
-static void meta_download(kn_device *dev, void *dst, const void *src, size_t bytes)
+static int meta_download(kn_device *dev, void *dst, const void *src, size_t bytes, kn_err *err)
 {
-    (void)dev, (void)src;
+    (void)dev, (void)src, (void)err;
     memset(dst, 0, bytes);
+    return 0;
 }
 
-static void meta_fill_zero(kn_device *dev, void *dst, size_t bytes)
+static int meta_fill_zero(kn_device *dev, void *dst, size_t bytes, kn_err *err)
 {
-    (void)dev, (void)dst, (void)bytes;
+    (void)dev, (void)dst, (void)bytes, (void)err;
+    return 0;
 }
 
 static size_t meta_weight_bytes(kn_device *dev, const kn_weight_spec *spec)
@@ -114,6 +117,8 @@ int kn_meta_device_open(kn_device *like, kn_device **ret, kn_err *err)
     snprintf(dev->packing, sizeof dev->packing, "%s", like->packing);
     dev->has_bf16 = like->has_bf16;
     dev->has_int8 = like->has_int8;
+    dev->has_own_memory = like->has_own_memory;
+    dev->n_visitors = like->n_visitors;
     dev->mem_total_bytes = like->mem_total_bytes;
     dev->mem_available_bytes = like->mem_available_bytes;
     *ret = dev;

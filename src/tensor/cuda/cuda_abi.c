@@ -1,0 +1,3 @@
+#include "tensor/cuda/cuda_open.h"
+
+const char kn_cuda_abi[] = KN_CUDA_ABI;
