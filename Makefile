@@ -9,7 +9,7 @@ OUT ?= out
 SHOTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-page test-asan test-tsan test-fixtures bench bench-demo demo-sheet check format fuzz install deb clean
+.PHONY: help build demo test test-page test-asan test-tsan test-fixtures bench bench-demo demo-sheet gpu-check gpu-bench check format fuzz install deb clean
 
 help:
 	@echo 'make build          the program at build/kinora, the comparison tool at build/tests/parity'
@@ -22,6 +22,8 @@ help:
 	@echo 'make bench          measure this machine with random weights: BENCH_ARGS="$(BENCH_ARGS)"'
 	@echo 'make bench-demo     score what the demo model makes of sentences it has never seen: BENCH_DEMO_ARGS="--count 60"'
 	@echo 'make demo-sheet     draw docs/demo-sheet.png: what the demo model makes of 16 such sentences'
+	@echo 'make gpu-check      build for NVIDIA cards and run every test of theirs on this one'
+	@echo 'make gpu-bench      measure the card with random weights, beside the raw rate of its matrix products'
 	@echo 'make check          format, include direction, warnings as errors, static analysis, documentation'
 	@echo 'make format         rewrite the sources with clang-format'
 	@echo 'make fuzz           fuzz every reader of files: FUZZ_SECONDS=$(FUZZ_SECONDS) each'
@@ -76,6 +78,12 @@ bench-demo: build
 
 demo-sheet: build
 	@build/tests/world sheet --kinora build/kinora --model demo -o docs/demo-sheet.png
+
+gpu-check:
+	@tools/gpu-check.sh $(JOBS)
+
+gpu-bench:
+	@tools/gpu-bench.sh
 
 check:
 	@tools/setup.sh check

@@ -6,6 +6,8 @@ warn="-Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wno-unused-funct
 warn="$warn -D_GNU_SOURCE"
 # Included once per instruction set by files that define its parameters first; not headers in their own right.
 templates='_impl[.]h$|_template[.]h$|/simd_(avx2|avx512|c)[.]h$'
+# Needs CUDA, which few machines have.
+[ -e /usr/local/cuda/include/cuda.h ] && flags="$flags -isystem /usr/local/cuda/include" || templates="$templates|/driver_cuda[.]h$"
 bad=0
 
 # shellcheck disable=SC2086

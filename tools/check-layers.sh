@@ -31,6 +31,7 @@ BEGIN {
     home["^utf8proc[.]h$"] = "^src/text/"
     home["^(cmocka|setjmp)[.]h$"] = "^tests/"
     home["^sys/mount[.]h$"] = "^tests/"
+    home["^(cuda|cuda_runtime_api|cublasLt)[.]h$"] = "^src/tensor/cuda/driver_"
     home["^omp[.]h$"] = "^(src/base/parallel[.]c|src/tensor/cpu/)"
     home["^sanitizer/"] = "^src/base/parallel[.]c$"
     home["^(immintrin|cpuid|arm_neon)[.]h$"] = "^src/(tensor/cpu|media|cli)/"

@@ -65,6 +65,7 @@ group_build() {
 group_test() {
     group_build
     pc libcmocka-dev cmocka
+    need g++ command -v c++
     need curl command -v curl
 }
 

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tensor/cuda/cuda_open.h"
+#include "tensor/cuda_open.h"
 #include "tensor/device.h"
 
 static const char library[] = "libkinora-cuda.so";

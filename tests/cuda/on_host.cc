@@ -1,5 +1,5 @@
-// The fibres behind on_host.h.
-#include "cuda/on_host.h"
+// The fibres behind on_host.hpp.
+#include "cuda/on_host.hpp"
 
 #include <algorithm>
 #include <cstdio>

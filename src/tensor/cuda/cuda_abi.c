@@ -1,3 +1,3 @@
-#include "tensor/cuda/cuda_open.h"
+#include "tensor/cuda_open.h"
 
 const char kn_cuda_abi[] = KN_CUDA_ABI;

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "tensor/cuda/cuda_open.h"
+#include "tensor/cuda_open.h"
 
 /* Operations between two marks: with KN_CUDA_MARKS of them under way a 14B model is half a second ahead at most. */
 enum { OPS_PER_MARK = 32 };
@@ -91,18 +91,35 @@ static kn_cuda_range *find_range(kn_cuda *cuda, uintptr_t address)
     return r;
 }
 
+/* All of it or nothing. */
+static int map_pages(kn_cuda *cuda, kn_cuda_range *r, size_t begin, size_t end, kn_err *err)
+{
+    for (size_t i = begin; i < end; i++) {
+        int rc = kn_gpu_map(cuda->gpu, (void *)(r->base + i * kn_gpu_page_bytes(cuda->gpu)), err);
+        if (rc) {
+            unmap(cuda, r, begin, i);
+            return rc;
+        }
+        r->is_mapped[i] = 1;
+    }
+    return 0;
+}
+
 static int commit(kn_device *dev, void *p, size_t bytes, kn_err *err)
 {
     kn_cuda *cuda = kn_cuda_of(dev);
     kn_cuda_range *r = find_range(cuda, (uintptr_t)p);
     size_t page = kn_gpu_page_bytes(cuda->gpu), offset = (uintptr_t)p - r->base;
-    for (size_t i = offset / page; i <= (offset + bytes - 1) / page; i++) {
+    size_t end = (offset + bytes + page - 1) / page;
+    for (size_t i = offset / page; i < end; i++) {
         if (r->is_mapped[i])
             continue;
-        int rc = kn_gpu_map(cuda->gpu, (void *)(r->base + i * page), err);
+        size_t first = i;
+        while (i < end && !r->is_mapped[i])
+            i++;
+        int rc = map_pages(cuda, r, first, i, err);
         if (rc)
             return rc;
-        r->is_mapped[i] = 1;
     }
     return 0;
 }

@@ -1,6 +1,6 @@
 // What every kernel file includes: launching, element types, activations.
 //
-// The same text is compiled by nvcc for cards and by g++ for tests (tests/cuda/on_host.h), where every thread of a block
+// The same text is compiled by nvcc for cards and by g++ for tests (tests/cuda/on_host.hpp), where every thread of a block
 // is a fibre; so launches go through KN_LAUNCH, and instructions of the tensor cores through mma.cuh.
 #ifndef KN_TENSOR_CUDA_KERNEL_CUH
 #define KN_TENSOR_CUDA_KERNEL_CUH
@@ -15,7 +15,7 @@
     cudaFuncSetAttribute((const void *)(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize, (int)(bytes))
 #define KN_SHARED_DYNAMIC(name) extern __shared__ __align__(16) unsigned char name[]
 #else
-#include "cuda/on_host.h"
+#include "cuda/on_host.hpp"
 #endif
 
 // Runs the statement with the type T of what a flag says.

@@ -2,8 +2,8 @@
 //
 // Every thread of a block is a fibre; barriers, shuffles and the tensor cores' instructions exchange values between them.  Copies to
 // shared memory happen when they are waited for and not before, so that a forgotten wait shows.
-#ifndef KN_TESTS_CUDA_ON_HOST_H
-#define KN_TESTS_CUDA_ON_HOST_H
+#ifndef KN_TESTS_CUDA_ON_HOST_HPP
+#define KN_TESTS_CUDA_ON_HOST_HPP
 
 #include <cmath>
 #include <cstddef>

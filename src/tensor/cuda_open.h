@@ -1,6 +1,6 @@
 /* The one symbol of libkinora-cuda.so. */
-#ifndef KN_TENSOR_CUDA_CUDA_OPEN_H
-#define KN_TENSOR_CUDA_CUDA_OPEN_H
+#ifndef KN_TENSOR_CUDA_OPEN_H
+#define KN_TENSOR_CUDA_OPEN_H
 
 #include "tensor/device.h"
 
