@@ -1,12 +1,17 @@
 #include "engine/estimate.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "engine/hardware.h"
 
 static int rates_for(kn_known_rates *known, kn_device *dev, kn_dtype dtype, const char *path, kn_rates *ret,
                      kn_err *err)
 {
+    if (strcmp(known->device, dev->description) != 0) {
+        *known = (kn_known_rates){0};
+        snprintf(known->device, sizeof known->device, "%s", dev->description);
+    }
     if (!known->is_known[dtype]) {
         int rc = kn_rates_measure(dev, dtype, &known->of[dtype], err);
         if (rc)

@@ -6,6 +6,7 @@
 
 /* Rates of this machine by computation type, measured when first needed; zeroed to begin with. Not for several threads. */
 typedef struct kn_known_rates {
+    char device[160]; /* whose they are: its description */
     kn_rates of[KN_DTYPE_COUNT];
     bool is_known[KN_DTYPE_COUNT];
 } kn_known_rates;

@@ -117,11 +117,11 @@ static int choose_tile(chooser *ch, kn_err *err)
     return rc;
 }
 
-/* The whole process shall stay within a budget that the request names, so what it holds already counts. */
+/* A budget that the request names is the whole process's, so what that holds already counts; on a card it is the card's. */
 static void set_budget(kn_plan *p, const kn_request *rq, const kn_device *dev)
 {
     p->budget_is_request = rq->memory_budget != KN_UNSET_INT;
-    size_t budget = dev->mem_available_bytes, held = kn_ram_resident();
+    size_t budget = dev->mem_available_bytes, held = dev->has_own_memory ? 0 : kn_ram_resident();
     held -= held < dev->mem_idle_bytes ? held : dev->mem_idle_bytes;
     if (p->budget_is_request) {
         budget = (size_t)rq->memory_budget;
