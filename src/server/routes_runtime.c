@@ -31,15 +31,15 @@ static json_t *load_policy(kn_studio *s, const kn_device *dev, const kn_gpus *gp
         json_array_append_new(warnings,
                               json_string("preferred_dtype is bf16, which this processor computes without "
                                           "instructions for it: slower than f32"));
-    if (gpus->n)
-        json_array_append_new(warnings,
-                              json_string("this build computes on the processor: the GPU is not used"));
+    if (gpus->n && !dev->has_own_memory)
+        json_array_append_new(warnings, json_string("the processor computes, the GPU does not: an NVIDIA "
+                                                    "card needs libkinora-cuda.so (docs/cuda.md)"));
     return json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:o}", "preferred_dtype", wanted ? wanted : "auto",
                      "selected_dtype",
                      wanted && strcmp(wanted, "auto") ? wanted
                      : dev->has_bf16                  ? "bf16"
                                                       : "f32",
-                     "selected_device", "cpu", "gpu_max_concurrency", (int)s->n_workers, "residency",
+                     "selected_device", dev->name, "gpu_max_concurrency", (int)s->n_workers, "residency",
                      "chosen by each job's plan: all blocks in "
                      "memory where they fit, else as many as fit",
                      "vae_tiling", "chosen by each job's plan", "warnings", warnings);
@@ -60,7 +60,7 @@ static int reply_runtime(kn_studio *s, kn_reply *reply, bool is_video, kn_err *e
     kn_gpus_find(NULL, NULL, &gpus);
     json_t *profile = hardware_profile(dev, &gpus), *policy = load_policy(s, dev, &gpus, settings);
     json_t *runtime = json_pack("{s:s, s:s, s:s, s:O?, s:O?, s:b, s:i, s:o?}", "kinora", KN_VERSION, "device",
-                                "cpu", "device_name", dev->description, "selected_dtype",
+                                dev->name, "device_name", dev->description, "selected_dtype",
                                 json_object_get(policy, "selected_dtype"), "warnings",
                                 json_object_get(policy, "warnings"), "bf16_supported", dev->has_bf16,
                                 "gpu_count", gpus.n, "workers", kn_supervisor_to_json(s->supervisor));
