@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "tensor/cuda/cuda_device.h"
 
-enum { ROWS = 4096, IN = 1536, OUT = 8960, RUNS = 7, PRODUCTS = 20 };
+enum { ROWS = 4096, IN = 1536, OUT = 8960, RUNS = 7, PRODUCTS = 20, PATTERN = 1 << 12 };
 
 static int by_size(const void *a, const void *b)
 {
@@ -31,6 +31,26 @@ static int measure(kn_gpu *gpu, const kn_gpu_gemm *g, double *ret_s, kn_err *err
     return 0;
 }
 
+/* Numbers of [-1, 1), the same ones over and over: a card is faster with zeros. */
+static int make_matrix(kn_gpu *gpu, kn_dtype dtype, int64_t n, void **ret, kn_err *err)
+{
+    float f32[PATTERN];
+    uint16_t bf16[PATTERN];
+    uint32_t seed = 1;
+    for (int i = 0; i < PATTERN; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        f32[i] = (float)(int32_t)seed * 0x1p-31f;
+        bf16[i] = kn_f32_to_bf16(f32[i]);
+    }
+    int rc = kn_gpu_alloc(gpu, kn_dtype_bytes(dtype, n), ret, err);
+    for (int64_t i = 0; i < n && !rc; i += PATTERN) {
+        size_t bytes = kn_dtype_bytes(dtype, n - i < PATTERN ? n - i : PATTERN);
+        const void *from = dtype == KN_BF16 ? (const void *)bf16 : f32;
+        rc = kn_gpu_upload(gpu, KN_GPU_COMPUTE, (char *)*ret + kn_dtype_bytes(dtype, i), from, bytes, err);
+    }
+    return rc;
+}
+
 int kn_cuda_raw_matmul(kn_device *dev, kn_dtype dtype, double *ret_flops, kn_err *err)
 {
     kn_gpu *gpu = kn_cuda_of(dev)->gpu;
@@ -40,15 +60,11 @@ int kn_cuda_raw_matmul(kn_device *dev, kn_dtype dtype, double *ret_flops, kn_err
     if (dtype != KN_F32 && dtype != KN_BF16)
         return kn_fail(err, KN_EUNSUPPORTED, "raw products are measured in f32 and bf16, not in %s",
                        kn_dtype_name(dtype));
-    int rc = kn_gpu_alloc(gpu, kn_dtype_bytes(dtype, (int64_t)ROWS * IN), &x, err);
+    int rc = make_matrix(gpu, dtype, (int64_t)ROWS * IN, &x, err);
     if (!rc)
-        rc = kn_gpu_alloc(gpu, kn_dtype_bytes(dtype, (int64_t)OUT * IN), &w, err);
+        rc = make_matrix(gpu, dtype, (int64_t)OUT * IN, &w, err);
     if (!rc)
-        rc = kn_gpu_alloc(gpu, kn_dtype_bytes(dtype, (int64_t)ROWS * OUT), &out, err);
-    if (!rc)
-        rc = kn_gpu_zero(gpu, KN_GPU_COMPUTE, x, kn_dtype_bytes(dtype, (int64_t)ROWS * IN), err);
-    if (!rc)
-        rc = kn_gpu_zero(gpu, KN_GPU_COMPUTE, w, kn_dtype_bytes(dtype, (int64_t)OUT * IN), err);
+        rc = make_matrix(gpu, dtype, (int64_t)ROWS * OUT, &out, err);
     g.x = x;
     g.w = w;
     g.out = out;
