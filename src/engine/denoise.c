@@ -1,8 +1,10 @@
 /* The denoise loop and its initial noise. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/mem.h"
 #include "base/rng.h"
 #include "engine/guidance.h"
@@ -63,18 +65,39 @@ static int stage_of(const kn_denoise *d, int i)
     return d->stage ? d->stage(d->ud, i, d->scheduler->timesteps[i]) : 0;
 }
 
+/* table: of the model; NULL where the cache goes by none. */
+static kn_step_cache_opts cache_opts(const kn_run *r, const kn_denoise *d, const double *table)
+{
+    return (kn_step_cache_opts){.name = r->rq->cache,
+                                .speed = kn_step_cache_speed(r->rq->speed),
+                                .probe_cost = d->probe_cost,
+                                .table = table};
+}
+
+static int count_probes(kn_run *r, const kn_denoise *d, int i, int times, kn_err *err)
+{
+    kn_stats before = r->ctx->stats;
+    double change;
+    int rc = d->probe(d->ud, i, d->scheduler->timesteps[i], d->latents, &change, err);
+    count_again(&r->ctx->stats, &before, times - 1);
+    return rc;
+}
+
 /* On meta every step of a stage that is computed costs the same: run its first, count the rest.  Where blocks come and go,
  * the first finds none and later ones may find one: the second is run, too. */
 static int count_stages(kn_run *r, const kn_denoise *d, float *cond, float *uncond, kn_err *err)
 {
-    double speed = kn_step_cache_speed(r->rq->speed);
-    int n_steps = d->scheduler->n_steps;
-    r->n_computed = kn_step_cache_wanted(speed, n_steps);
+    kn_step_cache_opts opts = cache_opts(r, d, NULL);
+    int n_steps = d->scheduler->n_steps, n_probes = kn_step_cache_probes(&opts, n_steps);
+    r->n_computed = kn_step_cache_wanted(&opts, n_steps);
     for (int i = 0, n; i < n_steps; i += n) {
         double guidance = 1;
         for (n = 1; i + n < n_steps && stage_of(d, i + n) == stage_of(d, i); n++)
             ;
         int rc = d->enter ? d->enter(d->ud, stage_of(d, i), &guidance, err) : 0;
+        if (rc)
+            return rc;
+        rc = n_probes ? count_probes(r, d, i, (n * n_probes + n_steps - 1) / n_steps, err) : 0;
         if (rc)
             return rc;
         int computed = (n * r->n_computed + n_steps - 1) / n_steps;
@@ -99,24 +122,57 @@ typedef struct entered {
     double guidance;
 } entered;
 
+/* A resumed run has kept no probe: that of the last computed step is made again. */
+static int recall_probe(const kn_denoise *d, const kn_step_cache *c, kn_err *err)
+{
+    const float *input = kn_step_cache_last_input(c);
+    double change;
+    int last = c->state.last;
+    if (!kn_step_cache_wants_probe(c) || !input)
+        return 0;
+    int rc = d->probe(d->ud, last, d->scheduler->timesteps[last], input, &change, err);
+    if (!rc)
+        d->probe_keep(d->ud);
+    return rc;
+}
+
+static int compute_step(kn_run *r, const kn_denoise *d, int i, double guidance, kn_step_cache *cache,
+                        double change, float *cond, float *uncond, kn_err *err)
+{
+    bool probed = kn_step_cache_wants_probe(cache);
+    int rc = predict_step(r, d, i, guidance, cond, uncond, err);
+    if (rc)
+        return rc;
+    if (kn_step_cache_was_held(cache))
+        kn_scheduler_rejoin(d->scheduler, i, d->latents, cond);
+    kn_step_cache_put(cache, d->latents, change, cond);
+    if (probed)
+        d->probe_keep(d->ud);
+    return 0;
+}
+
 static int take_step(kn_run *r, const kn_denoise *d, int i, entered *e, kn_step_cache *cache, float *cond,
                      float *uncond, double *computing_s, kn_err *err)
 {
     int rc = 0;
+    double change = INFINITY;
     kn_step_cache_state before = cache->state;
     if (stage_of(d, i) != e->stage) {
         if (i > 0 && stage_of(d, i) != stage_of(d, i - 1)) /* not where a run is resumed */
             kn_step_cache_reset(cache);
+        bool resumed = i > 0 && e->stage < 0;
         e->stage = stage_of(d, i);
         rc = d->enter ? d->enter(d->ud, e->stage, &e->guidance, err) : 0;
+        if (!rc && resumed)
+            rc = recall_probe(d, cache, err);
         kn_phase_resume(r);
     }
-    if (!rc && !kn_step_cache_skip(cache, d->latents, cond)) {
+    if (!rc && kn_step_cache_wants_probe(cache))
+        rc = d->probe(d->ud, i, d->scheduler->timesteps[i], d->latents, &change, err);
+    if (!rc && !kn_step_cache_skip(cache, d->latents, change, cond)) {
         double begin = kn_clock_s();
-        rc = predict_step(r, d, i, e->guidance, cond, uncond, err);
+        rc = compute_step(r, d, i, e->guidance, cache, change, cond, uncond, err);
         *computing_s += kn_clock_s() - begin;
-        if (!rc)
-            kn_step_cache_put(cache, d->latents, cond);
     }
     if (rc) {
         cache->state = before; /* as the step that is to be done again found it */
@@ -128,12 +184,23 @@ static int take_step(kn_run *r, const kn_denoise *d, int i, entered *e, kn_step_
     return 0;
 }
 
+static int open_cache(const kn_run *r, const kn_denoise *d, double *table, kn_step_cache *cache, kn_err *err)
+{
+    const kn_step_cache_class *cls = kn_step_cache_find(r->rq->cache);
+    int rc = 0;
+    if (cls->has_table)
+        rc = d->table(d->ud, cls->name, table, err);
+    kn_step_cache_opts opts = cache_opts(r, d, cls->has_table ? table : NULL);
+    return rc ? rc : kn_step_cache_init(cache, &opts, d->scheduler->n_steps, d->n, err);
+}
+
 static int solve(kn_run *r, const kn_denoise *d, float *cond, float *uncond, kn_err *err)
 {
     entered e = {.stage = -1, .guidance = 1};
     kn_step_cache cache;
+    double table[KN_LIMIT_STEPS];
     int first = kn_run_first_step(r), n_steps = d->scheduler->n_steps;
-    int rc = kn_step_cache_init(&cache, kn_step_cache_speed(r->rq->speed), n_steps, d->n, err);
+    int rc = open_cache(r, d, table, &cache, err);
     if (rc)
         return rc;
     kn_kept_step kept = {d->scheduler, &cache, d->latents, d->n};

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "engine/guidance.h"
 #include "engine/request_internal.h"
+#include "engine/step_cache.h"
 #include "media/format.h"
 #include "text/utf8.h"
 
@@ -71,6 +72,7 @@ const kn_param kn_params[] = {
     REAL(boundary, 0, 1, "X", "share of the schedule below which the low-noise expert takes over"),
     CHOICE(scheduler, "unipc|euler", "solver of the denoising"),
     CHOICE(speed, "1x|1.5x|2x|3x", "leave steps out where the picture hardly changes, until sampling is so much faster"),
+    CHOICE(cache, KN_STEP_CACHES, "which steps --speed leaves out: where they are (auto), EasyCache, first-block cache, TeaCache, MagCache; off = none"),
     INT(seed, 0, SEED_MAX, "N", "seed of the noise, as in PyTorch (default: chosen and reported)"),
     INT(max_sequence_length, 1, 4096, "N", "tokens the prompt is padded or cut to"),
     CHOICE(dtype, "f32|bf16|int8", "what to compute in"),

@@ -47,7 +47,7 @@ typedef struct kn_request {
     int64_t width, height, frames, steps, seed, max_sequence_length;
     int64_t segment_frames, overlap, segment_tail, context_frames, context_overlap;
     double fps, guidance, guidance_2, flow_shift, boundary;
-    char *scheduler, *speed, *guidance_method, *colour_match;
+    char *scheduler, *speed, *cache, *guidance_method, *colour_match;
     char *dtype, *device, *pin;
     int64_t threads, vae_tile, resident_blocks, memory_budget;
     kn_loras loras;

@@ -149,6 +149,13 @@ typedef struct kn_denoise {
      * them; NULL: a single stage 0. */
     int (*stage)(void *ud, int step, double timestep);
     int (*enter)(void *ud, int stage, double *ret_guidance, kn_err *err);
+    /* For step caches (engine/step_cache.h). table [n_steps]: what the model knows of the cache of that name. NULL: nothing. */
+    int (*table)(void *ud, const char *cache, double *ret, kn_err *err);
+    /* How much what the first block adds has changed (relative, of a sample of tokens) since the probe that was kept; INFINITY:
+     * none was. NULL: it cannot say. probe_cost: what that takes, in steps. */
+    int (*probe)(void *ud, int step, double timestep, const float *latents, double *ret_change, kn_err *err);
+    void (*probe_keep)(void *ud); /* the last one */
+    double probe_cost;
     /* For a run that is watched: what the latents [n] of a step would be without their noise. May be NULL. */
     void (*preview)(void *ud, const float *clean);
 } kn_denoise;

@@ -115,3 +115,10 @@ void kn_scheduler_step(kn_scheduler *s, int i, float *sample, const float *veloc
     KN_ASSERT(i >= 0 && i < s->n_steps);
     s->cls->step(s, i, sample, velocity);
 }
+
+void kn_scheduler_rejoin(kn_scheduler *s, int i, const float *sample, const float *velocity)
+{
+    KN_ASSERT(i >= 0 && i < s->n_steps);
+    if (s->cls->rejoin)
+        s->cls->rejoin(s, i, sample, velocity);
+}

@@ -34,6 +34,8 @@ typedef struct kn_scheduler_class {
     void (*schedule)(const kn_scheduler_config *config, int n_steps, double *sigmas, double *timesteps);
     int n_state; /* arrays of the latents' size that the solver keeps between steps */
     void (*step)(kn_scheduler *s, int i, float *sample, const float *velocity);
+    /* NULL: it keeps nothing of earlier steps */
+    void (*rejoin)(kn_scheduler *s, int i, const float *sample, const float *velocity);
 } kn_scheduler_class;
 
 struct kn_scheduler {
@@ -55,5 +57,8 @@ int kn_scheduler_new(const kn_scheduler_config *config, int n_steps, int64_t n, 
 void kn_scheduler_free(kn_scheduler *s);
 /* One step, in place on sample [n]. Steps are taken in order, i = 0 .. n_steps - 1. */
 void kn_scheduler_step(kn_scheduler *s, int i, float *sample, const float *velocity);
+/* Before step i: the velocities of the steps before it were not computed, this one is. A solver that goes by differences would take
+ * what has changed over several steps for the change of one: the prediction of the step before becomes this one's. */
+void kn_scheduler_rejoin(kn_scheduler *s, int i, const float *sample, const float *velocity);
 
 #endif

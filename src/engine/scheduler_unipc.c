@@ -124,6 +124,14 @@ static void apply(const kn_scheduler *s, const update *u, int order, int newest,
     }
 }
 
+/* The corrector then does the last step again with the new prediction, and the predictor takes no slope from it. */
+static void rejoin(kn_scheduler *s, int i, const float *sample, const float *v)
+{
+    float *x0 = history(s, 0);
+    for (int64_t j = 0; j < s->n; j++)
+        x0[j] = sample[j] - (float)s->sigmas[i] * v[j];
+}
+
 static void step(kn_scheduler *s, int i, float *sample, const float *v)
 {
     /* shift the history, then put this step's x0 = x - sigma v in front */
@@ -154,4 +162,5 @@ const kn_scheduler_class kn_scheduler_unipc = {
     .schedule = schedule,
     .n_state = N_STATE,
     .step = step,
+    .rejoin = rejoin,
 };

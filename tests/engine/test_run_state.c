@@ -93,18 +93,19 @@ static void test_step_cache(void **state)
     float latents[N] = {1, 2, 3}, back[N], arrays[KN_STEP_CACHE_ARRAYS * N];
     kn_err err = {0};
     begin(f, false, why);
-    must(kn_step_cache_init(&f->cache, 2, STEPS, N, &err), &err);
+    must(kn_step_cache_init(&f->cache, &(kn_step_cache_opts){.speed = 2}, STEPS, N, &err), &err);
     for (int i = 0; i < KN_STEP_CACHE_ARRAYS * N; i++)
         f->cache.arrays[i] = arrays[i] = (float)i / 3;
-    f->cache.state = (kn_step_cache_state){0.1, 0.02, 0.3, 4, 3, 4, 1};
+    f->cache.state = (kn_step_cache_state){0.1, 0.05, 0.02, 0.3, 4, 3, 2, 4, 3, 1};
     kn_run_keep_step(&f->run, KEPT(f, latents), 4, true);
     begin(f, true, why);
     kn_step_cache_done(&f->cache);
-    must(kn_step_cache_init(&f->cache, 2, STEPS, N, &err), &err);
+    must(kn_step_cache_init(&f->cache, &(kn_step_cache_opts){.speed = 2}, STEPS, N, &err), &err);
     must(kn_run_restore_step(&f->run, KEPT(f, back), &err), &err);
     assert_memory_equal(f->cache.arrays, arrays, sizeof arrays);
-    assert_true(f->cache.state.rate == 0.1 && f->cache.state.sum == 0.02 && f->cache.state.threshold == 0.3);
+    assert_true(f->cache.state.slope == 0.1 && f->cache.state.sum == 0.02 && f->cache.state.threshold == 0.3);
     assert_int_equal(f->cache.state.n_computed, 3);
+    assert_int_equal(f->cache.state.last, 2);
     kn_step_cache_done(&f->cache);
 }
 

@@ -8,6 +8,7 @@
 #include "engine/segments.h"
 #include "engine/windows.h"
 #include "models/wan/pipeline.h"
+#include "models/wan/step_signs.h"
 
 enum { FRAMES = 81, TI2V_FRAMES = 121 };
 
@@ -161,6 +162,8 @@ int kn_wan_prepare(kn_wan_model *m, kn_request *rq, void (*fn)(void *ud, const c
     int64_t step = (int64_t)m->vae.scale_spatial * m->dit[KN_WAN_HIGH].patch[1];
     bool ti2v = m->expand_timesteps;
     int rc = check_inputs(m, rq, err);
+    if (!rc)
+        rc = kn_wan_check_cache(m, rq, err);
     if (rc)
         return rc;
     /* without --guidance-2 the one guidance given serves both experts */

@@ -8,6 +8,7 @@
 #include "engine/windows.h"
 #include "models/wan/loaded.h"
 #include "models/wan/preview.h"
+#include "models/wan/step_signs.h"
 
 /* What predict needs; lives for one sampling. */
 typedef struct sampler {
@@ -33,8 +34,10 @@ typedef struct sampler {
     float *weights;          /* with windows: of kn_windows_weights */
     int32_t *token_timestep; /* TI2V with a picture; NULL otherwise */
     float *control_scale;
+    const double *timesteps; /* the schedule's */
     kn_trace trace;
     kn_wan_preview preview;
+    kn_wan_probe probe;
 } sampler;
 
 static const kn_wan_config *config(const sampler *s)
@@ -186,20 +189,31 @@ static void forward(sampler *s, const kn_wan_input *in, int window, int which, b
     kn_scope_close(c, scope, (kn_tensor){0});
 }
 
-static void predict_window(sampler *s, int window, const kn_wan_input *whole, bool cfg)
+/* times: of the latents, and 0. */
+static kn_wan_input window_input(const sampler *s, int window, const float *times)
 {
-    kn_ctx *c = s->r->ctx;
     int64_t n_in = config(s)->in_channels, start = kn_windows_start(&s->windows, window);
-    kn_scope scope = kn_scope_open(c);
-    kn_wan_input in = *whole;
-    in.latents = kn_from_f32(c, KN_F32, KN_DIMS(s->windows.size, s->h, s->w, n_in),
+    kn_wan_input in = {.timesteps = times,
+                       .n_timesteps = 1,
+                       .rope = &s->rope,
+                       .control = s->control,
+                       .control_scale = s->control_scale,
+                       .context = &s->contexts[0]};
+    in.latents = kn_from_f32(s->r->ctx, KN_F32, KN_DIMS(s->windows.size, s->h, s->w, n_in),
                              s->input + start * s->h * s->w * n_in);
     if (start == 0 && s->token_timestep) { /* clean first frames are in the first window alone */
         in.n_timesteps = 2;
         in.token_timestep = s->token_timestep;
     }
+    return in;
+}
+
+static void predict_window(sampler *s, int window, const float *times, bool cfg)
+{
+    kn_ctx *c = s->r->ctx;
+    kn_scope scope = kn_scope_open(c);
+    kn_wan_input in = window_input(s, window, times);
     bool pair = cfg && !kn_wan_all_stay(s->loaded); /* blocks that come and go come once */
-    in.context = &s->contexts[0];
     forward(s, &in, window, 0, pair);
     in.context = &s->contexts[1];
     if (cfg && !pair)
@@ -216,23 +230,49 @@ static int predict(void *ud, int step, double timestep, const float *latents, fl
     float times[2] = {(float)timestep, 0.0f};
     fill_input(s, latents);
     trace_input(s, step, timestep);
-    kn_wan_input in = {
-        .timesteps = times,
-        .n_timesteps = 1,
-        .rope = &s->rope,
-        .control = s->control,
-        .control_scale = s->control_scale,
-    };
     int64_t n = s->positions * f->out_channels;
     if (s->blended)
         memset(s->blended, 0, (size_t)n * 2 * sizeof *s->blended);
     for (int i = 0; i < s->windows.n && kn_ok(c); i++)
-        predict_window(s, i, &in, uncond != NULL);
+        predict_window(s, i, times, uncond != NULL);
     const float *velocity = s->blended ? s->blended : s->velocity;
     kn_wan_to_channels_first(velocity, cond, s->positions, f->out_channels);
     if (uncond)
         kn_wan_to_channels_first(velocity + n, uncond, s->positions, f->out_channels);
     return kn_ctx_error(c, err);
+}
+
+/* Of windows the first one speaks for all. */
+static int probe(void *ud, int step, double timestep, const float *latents, double *ret_change, kn_err *err)
+{
+    sampler *s = ud;
+    kn_ctx *c = s->r->ctx;
+    float times[2] = {(float)timestep, 0.0f};
+    (void)step;
+    fill_input(s, latents);
+    kn_scope scope = kn_scope_open(c);
+    kn_wan_input in = window_input(s, 0, times);
+    kn_wan_probe_run(&s->probe, c, &s->loaded->dit, &in, ret_change);
+    kn_scope_close(c, scope, (kn_tensor){0});
+    return kn_ctx_error(c, err);
+}
+
+static void probe_keep(void *ud)
+{
+    sampler *s = ud;
+    kn_wan_probe_keep(&s->probe);
+}
+
+/* One block of one prediction of one window. */
+static double probe_cost(const sampler *s)
+{
+    return 1.0 / ((s->text->negative.rows ? 2 : 1) * kn_wan_n_blocks(config(s)) * s->windows.n);
+}
+
+static int cache_table(void *ud, const char *cache, double *ret, kn_err *err)
+{
+    sampler *s = ud;
+    return kn_wan_cache_table(s->m, s->r->ctx, &s->loaded->dit, s->r->rq, s->timesteps, cache, ret, err);
 }
 
 static void show(void *ud, const float *clean)
@@ -338,11 +378,17 @@ int kn_wan_sample(kn_wan_model *m, kn_run *r, const kn_wan_text *text, const kn_
                     .predict = predict,
                     .stage = stage,
                     .enter = enter,
+                    .table = cache_table,
+                    .probe = probe,
+                    .probe_keep = probe_keep,
+                    .probe_cost = probe_cost(&s),
                     .preview = show};
+    s.timesteps = scheduler ? scheduler->timesteps : NULL;
     if (!rc)
         rc = kn_denoise_run(r, &d, err);
     unload(&s);
     kn_device_account_host(r->ctx->dev, -s.host_bytes);
+    kn_wan_probe_done(&s.probe, r->ctx->dev);
     restore_first_frames(&s, latents);
     kn_phase_end(r);
     kn_scheduler_free(scheduler);

@@ -275,26 +275,36 @@ static void begin_streams(kn_ctx *c, const kn_wan_transformer *m, const kn_wan_i
     }
 }
 
+static int64_t count_tokens(const kn_wan_config *f, const kn_wan_input *in, int64_t ret_grid[3])
+{
+    int64_t n = 1;
+    for (int i = 0; i < 3; i++) {
+        ret_grid[i] = in->latents.dims[i] / f->patch[i];
+        n *= ret_grid[i];
+    }
+    return n;
+}
+
+static void set_context(kn_ctx *c, stream *s, const kn_wan_context *context)
+{
+    s->pass.context = context;
+    if (context->n_equal > 1)
+        s->pass.text_bias = text_bias(c, context);
+}
+
 static kn_tensor forward(kn_ctx *c, const kn_wan_transformer *m, const kn_wan_input *in,
                          const kn_wan_context *const *contexts, int n)
 {
     const kn_wan_config *f = &m->config;
-    int64_t grid[3], n_tokens = 1;
+    int64_t grid[3], n_tokens = count_tokens(f, in, grid);
     stream s[2] = {0};
     kn_tensor temb, y[2];
-    for (int i = 0; i < 3; i++) {
-        grid[i] = in->latents.dims[i] / f->patch[i];
-        n_tokens *= grid[i];
-    }
     if (!check_input(c, f, in, n_tokens))
         return (kn_tensor){0};
     kn_scope scope = kn_scope_open(c);
     begin_streams(c, m, in, n_tokens, s, n, &temb);
-    for (int k = 0; k < n; k++) {
-        s[k].pass.context = contexts[k];
-        if (contexts[k]->n_equal > 1)
-            s[k].pass.text_bias = text_bias(c, contexts[k]);
-    }
+    for (int k = 0; k < n; k++)
+        set_context(c, &s[k], contexts[k]);
     run_blocks(c, m, in, s, n);
     for (int k = 0; k < n; k++)
         y[k] = unpatchify(c, f, head(c, m, &s[k].pass, s[k].x, temb), grid);
@@ -310,4 +320,69 @@ kn_tensor kn_wan_transformer_forward_pair(kn_ctx *c, const kn_wan_transformer *m
                                           const kn_wan_context *other)
 {
     return forward(c, m, in, (const kn_wan_context *[]){in->context, other}, 2);
+}
+
+/* ---- for step caches ---- */
+
+/* Runs of neighbouring tokens, spread evenly. */
+enum { SAMPLE_RUNS = 16, SAMPLE_RUN = KN_WAN_SAMPLE_TOKENS / SAMPLE_RUNS };
+
+static void read_sample(kn_ctx *c, kn_tensor x, float *ret)
+{
+    int64_t n = x.dims[0];
+    if (n <= KN_WAN_SAMPLE_TOKENS) {
+        kn_to_f32(c, x, ret);
+        return;
+    }
+    for (int i = 0; i < SAMPLE_RUNS && kn_ok(c); i++)
+        kn_to_f32(c, kn_rows(c, x, (n - SAMPLE_RUN) * i / (SAMPLE_RUNS - 1), SAMPLE_RUN),
+                  ret + (int64_t)i * SAMPLE_RUN * x.dims[1]);
+}
+
+int64_t kn_wan_first_block_size(const kn_wan_config *f, const kn_wan_input *in)
+{
+    int64_t grid[3], n = count_tokens(f, in, grid);
+    return (n < KN_WAN_SAMPLE_TOKENS ? n : KN_WAN_SAMPLE_TOKENS) * f->dim;
+}
+
+void kn_wan_transformer_first_block(kn_ctx *c, const kn_wan_transformer *m, const kn_wan_input *in,
+                                    float *ret)
+{
+    const kn_wan_config *f = &m->config;
+    int64_t grid[3], n_tokens = count_tokens(f, in, grid), n = kn_wan_first_block_size(f, in);
+    stream s = {0};
+    kn_tensor temb;
+    float *before = kn_calloc((size_t)n, sizeof *before);
+    if (!before)
+        kn_ctx_fail(c, KN_ENOMEM, "no memory for %lld values of the first block", (long long)n);
+    if (!check_input(c, f, in, n_tokens)) {
+        free(before);
+        return;
+    }
+    kn_scope scope = kn_scope_open(c);
+    begin_streams(c, m, in, n_tokens, &s, 1, &temb);
+    set_context(c, &s, in->context);
+    read_sample(c, s.x, before);
+    const kn_wan_block *b = kn_blocks_use(c, m->blocks, 0);
+    if (b)
+        kn_wan_block_forward(c, &s.pass, b, 0, "dit.block0", s.x);
+    read_sample(c, s.x, ret);
+    for (int64_t i = 0; i < n && kn_ok(c); i++)
+        ret[i] -= before[i];
+    kn_scope_close(c, scope, (kn_tensor){0});
+    free(before);
+}
+
+int64_t kn_wan_projected_time_size(const kn_wan_config *f)
+{
+    return KN_WAN_MODS * f->dim;
+}
+
+void kn_wan_transformer_projected_time(kn_ctx *c, const kn_wan_transformer *m, float timestep, float *ret)
+{
+    kn_scope scope = kn_scope_open(c);
+    kn_tensor temb = embed_time(c, m, &timestep, 1);
+    if (kn_ok(c))
+        kn_to_f32(c, project_time(c, m, temb, NULL), ret);
+    kn_scope_close(c, scope, (kn_tensor){0});
 }

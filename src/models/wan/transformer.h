@@ -122,4 +122,15 @@ kn_tensor kn_wan_transformer_forward(kn_ctx *c, const kn_wan_transformer *m, con
 kn_tensor kn_wan_transformer_forward_pair(kn_ctx *c, const kn_wan_transformer *m, const kn_wan_input *in,
                                           const kn_wan_context *other);
 
+/* ---- for step caches ---- */
+
+/* What the first block adds, of at most KN_WAN_SAMPLE_TOKENS tokens spread over the video: host, _size values. */
+enum { KN_WAN_SAMPLE_TOKENS = 1024 };
+int64_t kn_wan_first_block_size(const kn_wan_config *f, const kn_wan_input *in);
+void kn_wan_transformer_first_block(kn_ctx *c, const kn_wan_transformer *m, const kn_wan_input *in,
+                                    float *ret);
+/* A timestep as the blocks are given it: host, _size values. */
+int64_t kn_wan_projected_time_size(const kn_wan_config *f);
+void kn_wan_transformer_projected_time(kn_ctx *c, const kn_wan_transformer *m, float timestep, float *ret);
+
 #endif

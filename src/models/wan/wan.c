@@ -86,6 +86,7 @@ static const kn_model_param params[] = {
     {"boundary", "the model's"},
     {"scheduler", "the model's"},
     {"speed", "1x: every step is computed"},
+    {"cache", "auto"},
     {"seed", "random"},
     {"max_sequence_length", "512"},
     {"dtype", "bf16 where the processor has it, else f32"},
