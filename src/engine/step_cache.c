@@ -13,7 +13,7 @@ enum { FIRST_STEPS = 3 };
 enum { FIRST_SHARE = 4 };
 
 /* How far a threshold goes towards what a new plan says. */
-#define FOLLOW 0.5
+static const double follow = 0.5;
 
 double kn_step_cache_speed(const char *text)
 {
@@ -134,7 +134,7 @@ static void set_threshold(kn_step_cache *c)
     kn_step_cache_state *s = &c->state;
     double planned = find_threshold(c);
     bool follows = c->cls->measure && s->threshold > 0 && s->n_since_reset > s->n_first;
-    s->threshold = follows ? pow(s->threshold, 1 - FOLLOW) * pow(planned, FOLLOW) : planned;
+    s->threshold = follows ? pow(s->threshold, 1 - follow) * pow(planned, follow) : planned;
 }
 
 bool kn_step_cache_wants_probe(const kn_step_cache *c)

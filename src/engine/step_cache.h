@@ -14,10 +14,7 @@
  *     mag          MagCache (Ma et al. 2025, arXiv 2506.09045): ratios of residuals, published for a model
  *     off          every step is computed
  *
- * Relative distance to the latents of all 24 steps, the demo model at 2x, 12 sentences: auto 0.078 (0.027 at 1.5x); EasyCache's
- * measure with a threshold that follows 0.235; without _rejoin 0.088; the data prediction kept instead of the velocity 0.081; both
- * extrapolated 0.2 to 1.1; a solver that knows the computed steps only 0.3 to 0.7; guidance's difference kept on some steps instead of
- * whole predictions 0.15 to 0.96.  A run of 12 steps makes another video (0.77) and scores less. */
+ * What was measured of this and of other ways: docs/step-caches.md. */
 #ifndef KN_ENGINE_STEP_CACHE_H
 #define KN_ENGINE_STEP_CACHE_H
 

@@ -1,4 +1,4 @@
-/* --speed: fewer steps computed, said as it was, and resumed to the same frames. --guidance-method. */
+/* --speed and --cache: fewer steps computed, said as it was, and resumed to the same frames. --guidance-method. */
 #include "program.h"
 
 #define OF(steps)                                                                                            \
@@ -36,6 +36,33 @@ static void test_steps_are_left_out(void **state)
     check_fails(run("generate", OF("20"), "--speed", "9x"), 2, "speed", "\"9x\"", "1x|1.5x|2x|3x");
 }
 
+/* Each leaves out other steps; what a model lacks is said. */
+static void test_caches(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"auto", "easy", "first-block"};
+    summary all = summary_of(run("generate", OF("20"))), s[3];
+    for (int i = 0; i < 3; i++) {
+        s[i] = summary_of(run("generate", OF("20"), "--speed", "2x", "--cache", names[i]));
+        assert_string_not_equal(s[i].hash, all.hash);
+        for (int k = 0; k < i; k++)
+            assert_string_not_equal(s[i].hash, s[k].hash);
+    }
+    assert_int_equal(s[0].computed, 10);
+    assert_int_equal(s[1].computed, 10);
+    assert_in_range(s[2].computed, 5, 9); /* probes cost something */
+    assert_string_equal(summary_of(run("generate", OF("20"), "--speed", "2x")).hash, s[0].hash);
+    summary off = summary_of(run("generate", OF("20"), "--speed", "2x", "--cache", "off"));
+    assert_string_equal(off.hash, all.hash);
+    assert_int_equal(off.computed, 20);
+    check_fails(run("generate", OF("20"), "--speed", "2x", "--cache", "tea"), 2,
+                "no coefficients of TeaCache", "auto, easy or first-block");
+    check_fails(run("generate", OF("20"), "--speed", "2x", "--cache", "mag"), 2, "no ratios of MagCache",
+                "auto, easy or first-block");
+    check_fails(run("generate", OF("20"), "--cache", "more"), 2, "cache", "\"more\"",
+                "auto|easy|first-block");
+}
+
 static void test_guidance_methods(void **state)
 {
     (void)state;
@@ -70,29 +97,43 @@ static void test_plans_know(void **state)
     double all = sampling_flops(run("plan", OF("20"))),
            half = sampling_flops(run("plan", OF("20"), "--speed", "2x"));
     assert_true(all > 0 && half > 0.49 * all && half < 0.51 * all);
+    /* probes included: of steps that are not computed, they are nearly all there is */
+    double probed = sampling_flops(run("plan", OF("20"), "--speed", "2x", "--cache", "first-block")),
+           bare = 0.05 * all *
+                  summary_of(run("generate", OF("20"), "--speed", "2x", "--cache", "first-block")).computed;
+    assert_true(probed > 1.02 * bare && probed < 1.2 * half);
 }
 
-static void test_resumed(void **state)
+/* Interrupted where some steps have been left out, and more are to be. */
+static void check_resumed(const char *cache)
 {
-    (void)state;
-    summary whole = summary_of(run("generate", OF("600"), "--speed", "1.5x"));
-    started s = start_args(NULL, ARGS("generate", OF("600"), "--speed", "1.5x"));
-    wait_for(&s, "\"done\":25,");
+    summary whole = summary_of(run("generate", OF("600"), "--speed", "1.5x", "--cache", cache));
+    started s = start_args(NULL, ARGS("generate", OF("600"), "--speed", "1.5x", "--cache", cache));
+    wait_for(&s, "\"done\":175,");
     kill(s.pid, SIGINT);
     outcome o = finish(s);
     assert_int_equal(o.code, 130);
     outcome_done(&o);
-    o = run("generate", OF("600"), "--speed", "1.5x", "--resume");
+    o = run("generate", OF("600"), "--speed", "1.5x", "--cache", cache, "--resume");
     assert_non_null(strstr(o.out, "resumed after step"));
     summary resumed = summary_of(o);
     assert_string_equal(resumed.hash, whole.hash);
     assert_int_equal(resumed.computed, whole.computed);
 }
 
+static void test_resumed(void **state)
+{
+    (void)state;
+    check_resumed("auto");
+    check_resumed("easy");
+    check_resumed("first-block");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_steps_are_left_out),
+        cmocka_unit_test(test_caches),
         cmocka_unit_test(test_guidance_methods),
         cmocka_unit_test(test_plans_know),
         cmocka_unit_test(test_resumed),

@@ -80,7 +80,7 @@ export function label(name: string): string {
     const known: Record<string, string> = {
         fps: 'FPS', dtype: 'Computation type', lora: 'LoRA', vae: 'VAE', vae_tile: 'VAE tile',
         guidance_2: 'Guidance, low noise', transformer_2: 'Low-noise expert', image: 'First picture',
-        last_image: 'Last picture', video: 'Control clip', mask: 'Mask clip', reference: 'Reference pictures', max_sequence_length: 'Prompt tokens',
+        cache: 'Step cache', last_image: 'Last picture', video: 'Control clip', mask: 'Mask clip', reference: 'Reference pictures', max_sequence_length: 'Prompt tokens',
     };
     const better: Record<string, string> = {
         gpu: 'GPU', dir: 'folder', max: 'maximum', dtype: 'computation type', bytes: '',
