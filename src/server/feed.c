@@ -114,7 +114,7 @@ static void cut_off(kn_listener *l)
 {
     drop_all(l);
     l->is_cut = true;
-    l->wake(l->ud);
+    l->wake(l->ud, false);
 }
 
 static void replace_key(kn_listener *l, kn_line *line, const char *key)
@@ -149,7 +149,7 @@ static bool append(kn_listener *l, kn_line *line, kn_message *m)
 
 /* ---- listeners ---- */
 
-void kn_listener_attach(kn_listener *l, kn_feed *feed, int64_t last_id, void (*wake)(void *ud), void *ud)
+void kn_listener_attach(kn_listener *l, kn_feed *feed, int64_t last_id, kn_wake_fn wake, void *ud)
 {
     *l = (kn_listener){.feed = feed,
                        .last_id = last_id,
@@ -275,7 +275,7 @@ void kn_feed_publish(kn_feed *f, int64_t id, const char *key, const char *json)
         if (!m) /* those who miss one come back and are given it again */
             cut_off(l);
         else if (append(l, l->is_behind ? &l->later : &l->now, m) && !l->is_behind)
-            l->wake(l->ud);
+            l->wake(l->ud, m->key != NULL);
     }
     pthread_mutex_unlock(&f->lock);
     kn_message_unref(m);

@@ -17,7 +17,8 @@ typedef void (*kn_feed_replay_fn)(void *ud, int64_t last_id,
 kn_feed *kn_feed_new(kn_feed_replay_fn replay, void *ud); /* NULL without memory */
 void kn_feed_free(kn_feed *f);                            /* after kn_http_stop */
 /* json: one object, whose "type" names the event. id 0: not kept, has no place in Last-Event-ID; others ascend. key: a later
- * message of the same key replaces it while it waits; NULL: never. From any thread. */
+ * message of the same key replaces it while it waits, which it may do for a second (server/loop.h); NULL: never. From any
+ * thread. */
 void kn_feed_publish(kn_feed *f, int64_t id, const char *key, const char *json);
 int kn_feed_n_listeners(kn_feed *f);
 

@@ -36,6 +36,9 @@ typedef struct kn_line {
     kn_waiting *first, *last;
 } kn_line;
 
+/* With the feed's lock: there is something to take, or it is cut off. may_wait: a message that a later one may replace. */
+typedef void (*kn_wake_fn)(void *ud, bool may_wait);
+
 typedef struct kn_listener {
     kn_feed *feed;
     struct kn_listener *prev, *next;
@@ -46,12 +49,12 @@ typedef struct kn_listener {
     bool is_behind;         /* there are, or may be, more to give again */
     bool is_full;           /* the present round of giving again ended early */
     bool is_cut;            /* fell too far behind; nothing comes any more */
-    void (*wake)(void *ud); /* with the feed's lock: there is something to take, or it is cut off */
+    kn_wake_fn wake;
     void *ud;
 } kn_listener;
 
 /* Listens from now on. last_id: what came after it is given again first; below 0: nothing is. */
-void kn_listener_attach(kn_listener *l, kn_feed *feed, int64_t last_id, void (*wake)(void *ud), void *ud);
+void kn_listener_attach(kn_listener *l, kn_feed *feed, int64_t last_id, kn_wake_fn wake, void *ud);
 void kn_listener_detach(kn_listener *l); /* once more does nothing */
 /* Without the lock: gives again as much as fits, if the listener is behind and its line is empty. */
 void kn_listener_catch_up(kn_listener *l);

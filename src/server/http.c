@@ -12,7 +12,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "server/http_internal.h"
+#include "server/loop.h"
 
 enum {
     DEFAULT_THREADS = 4,
@@ -141,7 +141,6 @@ void kn_http_tick(kn_http *h)
     for (kn_http_conn *c = h->conns; c; c = c->next)
         if ((c->waiting_ns && c->waiting_ns < oldest) || is_gone(c))
             shutdown(c->fd, SHUT_RDWR);
-    kn_sse_ping_all(h);
     pthread_mutex_unlock(&h->lock);
 }
 
@@ -231,7 +230,7 @@ static void set_defaults(kn_http_opts *o)
 
 static void free_server(kn_http *h)
 {
-    kn_socket_loop_free(h->loop);
+    kn_loop_free(h->loop);
     kn_guard_done(&h->guard);
     pthread_mutex_destroy(&h->lock);
     free(h);
@@ -260,7 +259,7 @@ int kn_http_start(const kn_http_opts *opts, const kn_route_table *tables, int n_
         kn_part_file_sweep(h->opts.upload_dir);
     rc = listen_on(&h->opts, &fd, &h->guard.port, err);
     if (!rc)
-        rc = kn_socket_loop_start(h, &h->loop, err);
+        rc = kn_loop_start(h, &h->loop, err);
     if (!rc && !(h->daemon = start_daemon(h, fd)))
         rc = kn_fail(err, KN_EIO, "cannot start the threads of the server: %s", strerror(errno));
     if (!rc) {
@@ -270,7 +269,7 @@ int kn_http_start(const kn_http_opts *opts, const kn_route_table *tables, int n_
     if (fd >= 0 && !h->loop) /* otherwise libmicrohttpd has closed it */
         close(fd);
     if (h->loop)
-        kn_socket_loop_stop(h->loop);
+        kn_loop_stop(h->loop);
     free_server(h);
     return rc;
 }
@@ -285,11 +284,10 @@ void kn_http_stop(kn_http *h)
     if (!h)
         return;
     pthread_mutex_lock(&h->lock);
-    h->is_stopping = true; /* streams that begin now end at once */
-    kn_sse_close_all(h);
+    h->is_stopping = true; /* streams that begin now, or are still being given what they missed, end */
     pthread_mutex_unlock(&h->lock);
-    kn_socket_loop_stop(h->loop);
+    kn_loop_stop(h->loop);
     MHD_stop_daemon(h->daemon);
-    KN_ASSERT(!h->conns && !h->streams);
+    KN_ASSERT(!h->conns);
     free_server(h);
 }

@@ -15,7 +15,7 @@
 
 typedef struct kn_sse kn_sse;
 typedef struct kn_socket kn_socket;
-typedef struct kn_socket_loop kn_socket_loop;
+typedef struct kn_loop kn_loop;
 
 /* ---- the server ---- */
 
@@ -35,14 +35,13 @@ struct kn_http {
     kn_route_table own; /* /login, /logout */
     kn_guard guard;
     struct MHD_Daemon *daemon;
-    kn_socket_loop *loop;
+    kn_loop *loop;
     pthread_mutex_t lock; /* of all below; before the lock of a feed */
     kn_http_conn *conns;
-    kn_sse *streams;
     bool is_stopping;
 };
 
-/* Every second, from the loop's thread: cuts off who takes too long, pings streams. */
+/* Every second, from the loop's thread: cuts off who takes too long. */
 void kn_http_tick(kn_http *h);
 
 extern const kn_route kn_login_routes[]; /* ud: the kn_http */
@@ -156,17 +155,11 @@ void kn_intake_free(kn_intake *in);
 kn_sse *kn_sse_new(kn_http *h, struct MHD_Connection *connection, kn_feed *feed, int64_t last_id);
 void kn_sse_free(kn_sse *s);
 struct MHD_Response *kn_sse_response(kn_sse *s); /* takes it, unless it is NULL */
-/* With the server's lock. */
-void kn_sse_ping_all(kn_http *h);
-void kn_sse_close_all(kn_http *h);
 
 /* ---- WebSockets ---- */
 
-int kn_socket_loop_start(kn_http *h, kn_socket_loop **ret, kn_err *err);
-void kn_socket_loop_stop(kn_socket_loop *l); /* closes every WebSocket; later ones close at once */
-void kn_socket_loop_free(kn_socket_loop *l);
 /* Listens from now on; greeting may be NULL (copied). NULL without memory. */
-kn_socket *kn_socket_new(kn_socket_loop *l, kn_feed *feed, const char *greeting);
+kn_socket *kn_socket_new(kn_http *h, kn_feed *feed, const char *greeting);
 void kn_socket_free(kn_socket *s);
 /* The loop takes it. */
 void kn_socket_hand_over(kn_socket *s, int fd, struct MHD_UpgradeResponseHandle *urh, const char *extra,

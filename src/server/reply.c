@@ -298,7 +298,7 @@ int kn_reply_websocket(kn_reply *r, kn_feed *feed, json_t *greeting, kn_err *err
         rc = check_handshake(r, accept, err);
     if (!rc)
         rc = begin(r, KN_REPLY_SOCKET, 101, NULL, err);
-    if (!rc && !(r->socket = kn_socket_new(r->rq->h->loop, feed, text)))
+    if (!rc && !(r->socket = kn_socket_new(r->rq->h, feed, text)))
         rc = kn_fail(err, KN_ENOMEM, "no memory for a WebSocket");
     if (!rc)
         rc = kn_reply_header(r, "Sec-WebSocket-Accept", accept, err);

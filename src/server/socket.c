@@ -81,7 +81,7 @@ static ssize_t on_recv(uint8_t *buf, size_t size, int flags, void *ud)
         s->extra_used += n;
         return (ssize_t)n;
     }
-    ssize_t n = recv(s->fd, buf, size, MSG_DONTWAIT);
+    ssize_t n = recv(s->peer.fd, buf, size, MSG_DONTWAIT);
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR))
         s->has_failed = true;
     return n > 0 ? n : -1;
@@ -161,7 +161,7 @@ static void discard(kn_socket *s)
     char buf[4096];
     ssize_t n;
     do
-        n = recv(s->fd, buf, sizeof buf, MSG_DONTWAIT);
+        n = recv(s->peer.fd, buf, sizeof buf, MSG_DONTWAIT);
     while (n > 0);
     if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR))
         s->has_failed = true;
@@ -229,10 +229,10 @@ static void put_text(kn_socket *s, const char *text, size_t size)
 /* The next message of the feed; one that was cut off is told so. */
 static void put_message(kn_socket *s)
 {
-    kn_feed *f = s->listener.feed;
+    kn_feed *f = s->peer.listener.feed;
     pthread_mutex_lock(&f->lock);
-    bool is_cut = s->listener.is_cut;
-    s->message = kn_listener_take(&s->listener);
+    bool is_cut = s->peer.listener.is_cut;
+    s->message = kn_listener_take(&s->peer.listener);
     pthread_mutex_unlock(&f->lock);
     if (s->message)
         put_text(s, s->message->json, s->message->json_size);
@@ -275,21 +275,28 @@ static void end_frame_out(kn_socket *s)
     s->body = NULL;
     s->head_size = s->body_size = 0;
     if (s->has_sent_close) /* the client sees the end behind it */
-        shutdown(s->fd, SHUT_WR);
+        shutdown(s->peer.fd, SHUT_WR);
 }
 
-static bool send_some(kn_socket *s, const void *data, size_t size, size_t *sent, int flags)
+/* The rest of the frame, in one call as long as the connection takes all of it; false: it takes no more, or it is gone. */
+static bool send_frame(kn_socket *s)
 {
-    while (*sent < size) {
-        ssize_t n =
-            send(s->fd, (const char *)data + *sent, size - *sent, MSG_DONTWAIT | MSG_NOSIGNAL | flags);
+    while (s->head_sent + s->body_sent < s->head_size + s->body_size) {
+        struct iovec parts[] = {{s->head + s->head_sent, s->head_size - s->head_sent},
+                                {NULL, s->body_size - s->body_sent}};
+        if (s->body)
+            parts[1].iov_base = (void *)(uintptr_t)(s->body + s->body_sent);
+        struct msghdr m = {.msg_iov = parts, .msg_iovlen = s->body_size ? 2 : 1};
+        ssize_t n = sendmsg(s->peer.fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0) {
             s->has_failed = s->has_failed || (errno != EAGAIN && errno != EWOULDBLOCK);
             return false;
         }
-        *sent += (size_t)n;
+        size_t of_head = (size_t)n < parts[0].iov_len ? (size_t)n : parts[0].iov_len;
+        s->head_sent += of_head;
+        s->body_sent += (size_t)n - of_head;
     }
     return true;
 }
@@ -297,8 +304,7 @@ static bool send_some(kn_socket *s, const void *data, size_t size, size_t *sent,
 bool kn_socket_write(kn_socket *s)
 {
     while (!s->has_failed && (s->head_size || begin_next(s))) {
-        if (!send_some(s, s->head, s->head_size, &s->head_sent, s->body_size ? MSG_MORE : 0) ||
-            !send_some(s, s->body, s->body_size, &s->body_sent, 0))
+        if (!send_frame(s))
             return !s->has_failed;
         end_frame_out(s);
     }

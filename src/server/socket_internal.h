@@ -4,24 +4,16 @@
 
 #include <wslay/wslay.h>
 
-#include "server/feed_internal.h"
-#include "server/http_internal.h"
+#include "server/loop.h"
 #include "server/utf8_scan.h"
 
 enum { KN_SOCKET_CONTROL_BYTES = 125 }; /* of a control frame; RFC 6455, 5.5 */
 
 struct kn_socket {
-    kn_socket_loop *loop;
-    kn_listener listener;
-    /* With the loop's lock: */
-    kn_socket *next_woken;
-    bool is_handed_over, is_woken;
-    /* Of the loop's thread: */
-    kn_socket *prev, *next, *next_served;
+    kn_peer peer; /* first */
     struct MHD_UpgradeResponseHandle *urh;
-    int fd;
-    unsigned events; /* what epoll is asked for */
-    char *extra;     /* what came with the handshake */
+    int64_t ping_ns;
+    char *extra; /* what came with the handshake */
     size_t extra_size, extra_used;
     wslay_frame_context_ptr frames;
     /* What is being received: */

@@ -15,17 +15,18 @@
 typedef struct bench {
     kn_feed *feed;
     kn_listener l;
-    int n_wakes;
+    int n_wakes, n_patient;
     int64_t last_kept; /* 1 ... are given again */
     int64_t publish_at;
     size_t kept_bytes;
     int n_rounds;
 } bench;
 
-static void on_wake(void *ud)
+static void on_wake(void *ud, bool may_wait)
 {
     bench *b = ud;
     b->n_wakes++;
+    b->n_patient += may_wait;
 }
 
 static void replay(void *ud, int64_t last_id, void (*put)(void *to, int64_t id, const char *json), void *to)
@@ -121,6 +122,8 @@ static void test_replacing(void **state)
     kn_feed_publish(b->feed, 5, NULL, "{\"n\":3}");
     kn_feed_publish(b->feed, 0, "a", "{\"n\":4}");
     kn_feed_publish(b->feed, 0, NULL, "{\"n\":5}");
+    assert_int_equal(b->n_wakes, 5);
+    assert_int_equal(b->n_patient, 3);
     assert_next(b, "data: {\"n\":2}\n\n");
     assert_next(b, "id: 5\ndata: {\"n\":3}\n\n");
     assert_next(b, "data: {\"n\":4}\n\n"); /* not before what was published earlier */

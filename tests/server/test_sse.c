@@ -3,16 +3,14 @@
 #include "small_server.h"
 #include "base/limits.h"
 
-/* A stream as its client reads it: chunks, without their frames. */
+/* A stream as its client reads it. */
 typedef struct stream {
     int fd;
-    size_t left; /* of the present chunk */
-    bool has_ended;
     size_t n_read, n_used; /* of what is buffered */
     char buf[4096];
 } stream;
 
-static int next_byte(stream *st)
+static int stream_char(stream *st)
 {
     if (st->n_used == st->n_read) {
         ssize_t n = recv(st->fd, st->buf, sizeof st->buf, 0);
@@ -22,31 +20,6 @@ static int next_byte(stream *st)
         st->n_used = 0;
     }
     return (unsigned char)st->buf[st->n_used++];
-}
-
-/* The size of the next chunk, behind the end of the one before. */
-static size_t next_chunk(stream *st)
-{
-    size_t size = 0;
-    int c;
-    while ((c = next_byte(st)) == '\r' || c == '\n')
-        ;
-    for (; c > 0 && c != '\n'; c = next_byte(st))
-        if (c != '\r')
-            size = size * 16 + (size_t)(c <= '9' ? c - '0' : (c | 32) - 'a' + 10);
-    return size;
-}
-
-static int stream_char(stream *st)
-{
-    if (st->left == 0 && !st->has_ended)
-        st->left = next_chunk(st);
-    if (st->left == 0) {
-        st->has_ended = true;
-        return -1;
-    }
-    st->left--;
-    return next_byte(st);
 }
 
 /* The lines up to an empty one, joined by '|'; false at the end. */
@@ -76,6 +49,7 @@ static stream stream_open(small_server *s, const char *headers)
     assert_int_equal(a.status, 200);
     assert_string_equal(header(&a, "Content-Type"), "text/event-stream");
     assert_string_equal(header(&a, "Cache-Control"), "no-store");
+    assert_null(header(&a, "Transfer-Encoding"));
     assert_true(stream_event(&st, text, sizeof text));
     assert_string_equal(text, "retry: 2000");
     return st;
@@ -217,6 +191,49 @@ static void test_many(void **state)
         close(st[i].fd);
 }
 
+static int number_in(const char *event)
+{
+    const char *n = strstr(event, "\"n\":");
+    return n ? (int)strtol(n + 4, NULL, 10) : -1;
+}
+
+/* Of messages that replace each other a crowd hears some, always the last one, in order and never after what was published later;
+ * others are all heard. */
+static void test_hurry(void **state)
+{
+    enum { N = 100, MESSAGES = 500 };
+    small_server *s = *state;
+    static stream st[N];
+    char json[64], text[4096];
+    for (int i = 0; i < N; i++)
+        st[i] = stream_open(s, "");
+    for (int m = 0; m < MESSAGES; m++) {
+        snprintf(json, sizeof json, "{\"type\":\"progress\",\"n\":%d}", m);
+        kn_feed_publish(s->feed, 0, "job", json);
+        if (m % 100 == 0) {
+            snprintf(json, sizeof json, "{\"type\":\"job\",\"n\":%d}", m);
+            kn_feed_publish(s->feed, 5000 + m, NULL, json);
+        }
+        if (m % 10 == 0)
+            nap_ms(1);
+    }
+    for (int i = 0; i < N; i++) {
+        int last = -1, n_heard = 0, n_changes = 0;
+        while (last < MESSAGES - 1) {
+            assert_true(stream_event(&st[i], text, sizeof text));
+            bool is_change = strncmp(text, "id: ", 4) == 0;
+            int n = number_in(text);
+            assert_true(is_change ? n == 100 * n_changes && n >= last : n < 0 || n > last);
+            n_changes += is_change;
+            n_heard += n >= 0 && !is_change;
+            last = n > last ? n : last;
+        }
+        assert_int_equal(n_changes, MESSAGES / 100);
+        assert_in_range(n_heard, MESSAGES / 100, MESSAGES / 2);
+        close(st[i].fd);
+    }
+}
+
 /* One that does not read is cut off; one that does hears everything. */
 static void test_slow(void **state)
 {
@@ -246,7 +263,7 @@ int main(void)
         cmocka_unit_test(test_events), cmocka_unit_test(test_head),
         cmocka_unit_test(test_resume), cmocka_unit_test(test_resume_while_publishing),
         cmocka_unit_test(test_ping),   cmocka_unit_test(test_many),
-        cmocka_unit_test(test_slow),
+        cmocka_unit_test(test_hurry),  cmocka_unit_test(test_slow),
     };
     return cmocka_run_group_tests(tests, server_setup, server_teardown);
 }
