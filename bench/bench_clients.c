@@ -4,7 +4,7 @@
  *
  * Half of those that listen do so over WebSockets (/ws/progress), half over server-sent events (/api/v1/events). Each of those
  * that ask has a connection of its own and reads the queue so often that together they come to the rate. Prints one line of
- * JSON: how many got through, the times of answers, the memory of process PID. */
+ * JSON: how many got through, the times of answers, the memory of process PID, the processor time of the clients themselves. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -27,7 +27,8 @@ enum { MAX_LISTENING = 4096, MAX_ASKING = 256, MAX_TIMES = 1 << 20, CHUNK = 1 <<
 
 static int port;
 static double until_s, pause_s;
-static atomic_int n_errors, n_times;
+static int n_asking;
+static atomic_int n_errors, n_times, n_begun;
 static atomic_llong bytes_heard;
 static float times[MAX_TIMES];
 
@@ -107,8 +108,16 @@ static bool read_answer(int fd, char *buf, size_t size)
     return strncmp(buf, "HTTP/1.1 200", 12) == 0;
 }
 
+static void nap(double s)
+{
+    if (s > 0)
+        nanosleep(&(struct timespec){(time_t)s, (long)((s - (double)(time_t)s) * 1e9)}, NULL);
+}
+
+/* They begin one after the other: clients do not know of each other. */
 static void *ask(void *arg)
 {
+    nap(pause_s * n_begun++ / n_asking);
     char text[256], *buf = malloc(1 << 20);
     int fd = dial();
     (void)arg;
@@ -119,12 +128,11 @@ static void *ask(void *arg)
             n_errors++;
             break;
         }
-        double took = kn_clock_s() - begin, rest = pause_s - took;
+        double took = kn_clock_s() - begin;
         int i = n_times++;
         if (i < MAX_TIMES)
             times[i] = (float)took;
-        if (rest > 0)
-            nanosleep(&(struct timespec){(time_t)rest, (long)((rest - (double)(time_t)rest) * 1e9)}, NULL);
+        nap(pause_s - took);
     }
     if (fd >= 0)
         close(fd);
@@ -152,6 +160,15 @@ static double resident_mb(int pid)
     return (double)pages * (double)sysconf(_SC_PAGESIZE) / 1e6;
 }
 
+static double own_cpu_s(void)
+{
+    struct rusage u;
+    if (getrusage(RUSAGE_SELF, &u))
+        return 0;
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+           (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1e-6;
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 7) {
@@ -159,8 +176,8 @@ int main(int argc, char **argv)
         return 2;
     }
     port = (int)strtol(argv[1], NULL, 10);
-    int pid = (int)strtol(argv[2], NULL, 10), n_listening = (int)strtol(argv[3], NULL, 10),
-        n_asking = (int)strtol(argv[4], NULL, 10);
+    int pid = (int)strtol(argv[2], NULL, 10), n_listening = (int)strtol(argv[3], NULL, 10);
+    n_asking = (int)strtol(argv[4], NULL, 10);
     if (n_listening > MAX_LISTENING || n_asking > MAX_ASKING)
         return 2;
     setrlimit(RLIMIT_NOFILE, &(struct rlimit){MAX_LISTENING + 512, MAX_LISTENING + 512});
@@ -171,6 +188,7 @@ int main(int argc, char **argv)
         struct epoll_event e = {.events = EPOLLIN, .data.fd = listen_in(i % 2)};
         n_open += e.data.fd >= 0 && epoll_ctl(epoll_fd, EPOLL_CTL_ADD, e.data.fd, &e) == 0;
     }
+    fprintf(stderr, "%d are connected\n", n_open);
     pthread_t hearing, asking[MAX_ASKING];
     if (pthread_create(&hearing, NULL, hear, &epoll_fd))
         return 1;
@@ -185,8 +203,8 @@ int main(int argc, char **argv)
     qsort(times, (size_t)n, sizeof *times, by_size);
     printf("{\"listening\": %d, \"asking\": %d, \"requests\": %d, \"errors\": %d, \"p50_ms\": %.2f, "
            "\"p99_ms\": %.2f, "
-           "\"heard_bytes\": %lld, \"server_mb\": %.1f}\n",
+           "\"heard_bytes\": %lld, \"server_mb\": %.1f, \"cpu_s\": %.2f}\n",
            n_open, n_asking, n, n_errors, n ? (double)times[n / 2] * 1e3 : 0,
-           n ? (double)times[n * 99 / 100] * 1e3 : 0, bytes_heard, memory);
+           n ? (double)times[n * 99 / 100] * 1e3 : 0, bytes_heard, memory, own_cpu_s());
     return n_errors ? 1 : 0;
 }

@@ -101,6 +101,10 @@
 #define KN_LIMIT_SESSIONS 256
 /* Addresses that guessed at the token lately; a table of 20 kB, in which more push out those that are nearest to being forgiven. */
 #define KN_LIMIT_GUESSERS 1024
+/* Answers that are kept for the next who asks the same: the lists and jobs that pages and scripts look at. */
+#define KN_LIMIT_KEPT_ANSWERS 16
+/* The largest of them: a page of jobs; 4 MB in all. */
+#define KN_LIMIT_KEPT_ANSWER_BYTES (256u << 10)
 /* Headers a handler adds to its reply. */
 #define KN_LIMIT_REPLY_HEADERS 16
 /* A message from a client on a WebSocket: nothing is expected from it. */

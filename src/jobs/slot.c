@@ -170,6 +170,7 @@ typedef struct attempt {
     const kn_job *job;
     kn_job_state state;
     bool is_over;
+    int64_t seen;  /* the queue's last event when the wish was looked at */
     double stop_s; /* when it was asked to stop; 0: it was not */
 } attempt;
 
@@ -317,9 +318,14 @@ static void check_wish(attempt *a)
         }
         return;
     }
-    bool stop = is_stopping(s) || kn_queue_get(s->shared->queue, a->job->id, &now, NULL) == KN_ENOTFOUND ||
-                now.wish != KN_WISH_NONE;
+    int64_t event = kn_queue_last_event(s->shared->queue);
+    if (event == a->seen && !is_stopping(s)) /* no job has changed */
+        return;
+    int rc = kn_queue_get(s->shared->queue, a->job->id, &now, NULL);
+    bool stop = is_stopping(s) || rc == KN_ENOTFOUND || now.wish != KN_WISH_NONE;
     kn_job_done(&now);
+    if (!rc)
+        a->seen = event;
     if (stop) {
         a->stop_s = kn_clock_s();
         kn_wire_send(&s->child.wire, json_pack("{s:s}", "do", "stop"), NULL);
@@ -359,7 +365,7 @@ static int send_order(kn_slot *s, const kn_job *job, kn_err *err)
 
 static void run_job(kn_slot *s, const kn_job *job)
 {
-    attempt a = {.slot = s, .job = job, .state = job->state};
+    attempt a = {.slot = s, .job = job, .state = job->state, .seen = -1};
     kn_err err = {0};
     show(s, "working", job->id);
     kn_slot_make_room(s);

@@ -24,7 +24,7 @@ enum { GRACE_S = 20 };
 /* How often an idle worker looks whether what it holds should go: when less than a tenth of the memory is left, too. */
 enum { LOOK_S = 1, SCARCE_PART = 10 };
 /* As often as a person can follow. */
-static const double STEP_PAUSE_S = 0.2;
+static const double STEP_PAUSE_S = 0.33;
 /* So many times what saving a preview took pass before the next one: they may cost a hundredth of the time. */
 static const double PREVIEW_PAUSE = 100;
 
@@ -32,7 +32,8 @@ typedef struct worker {
     kn_wire wire;
     pthread_mutex_t lock; /* sending, and what follows */
     pthread_cond_t changed;
-    json_t *run; /* the order that waits */
+    json_t *run;    /* the order that waits */
+    json_t *unsaid; /* the last step, if it was not worth saying; NULL: all is said */
     bool is_over;
     bool unload;     /* what stays loaded is to go, now or after the job */
     double unload_s; /* when it goes by itself */
@@ -47,6 +48,27 @@ static void say(worker *w, json_t *take)
 {
     pthread_mutex_lock(&w->lock);
     kn_wire_send(&w->wire, take, NULL); /* a server that is gone is noticed by the listener */
+    pthread_mutex_unlock(&w->lock);
+}
+
+/* Takes the place of a step that is not said yet. */
+static void say_progress(worker *w, json_t *take, bool now)
+{
+    pthread_mutex_lock(&w->lock);
+    json_decref(w->unsaid);
+    w->unsaid = now ? NULL : take;
+    if (now)
+        kn_wire_send(&w->wire, take, NULL);
+    pthread_mutex_unlock(&w->lock);
+}
+
+/* A step that was one of many and is followed by a long one. */
+static void say_rest(worker *w)
+{
+    pthread_mutex_lock(&w->lock);
+    if (w->unsaid)
+        kn_wire_send(&w->wire, w->unsaid, NULL);
+    w->unsaid = NULL;
     pthread_mutex_unlock(&w->lock);
 }
 
@@ -113,6 +135,7 @@ static void *listener(void *ud)
             continue;
         beat_s = kn_clock_s();
         say(w, json_pack("{s:s, s:f}", "say", "alive", "cpu_s", cpu_seconds()));
+        say_rest(w);
     }
     end(w);
     /* the job ends at its next operation; what hangs is not waited for */
@@ -123,8 +146,8 @@ static void *listener(void *ud)
 
 /* ---- the job ---- */
 
-/* Small models make many steps a second, and everyone who listens is told of each: of steps in a hurry only some are said, the
- * last one always. */
+/* Small models make many steps a second: of steps in a hurry only some are said at once, the last one always, and the latest of
+ * the others with the next sign of life. */
 static bool is_worth_saying(worker *w, const kn_event *e)
 {
     double now = kn_clock_s();
@@ -136,7 +159,7 @@ static bool is_worth_saying(worker *w, const kn_event *e)
 
 static void on_event(void *ud, const kn_event *e)
 {
-    if (e->kind == KN_EVENT_PHASE_END || (e->kind == KN_EVENT_STEP && !is_worth_saying(ud, e)))
+    if (e->kind == KN_EVENT_PHASE_END)
         return;
     if (e->kind == KN_EVENT_NOTE) {
         json_t *text = json_string(e->text); /* NULL if a file's name is not UTF-8 */
@@ -149,7 +172,7 @@ static void on_event(void *ud, const kn_event *e)
                           "elapsed_s", e->elapsed_s, "unit_s", e->unit_s, "eta_s",
                           e->kind == KN_EVENT_STEP && e->eta_s >= 0 ? json_real(e->eta_s) : json_null());
     json_object_set_new(o, "text", json_string(e->text));
-    say(ud, o);
+    say_progress(ud, o, is_worth_saying(ud, e));
 }
 
 static void on_plan(void *ud, const kn_plan *p)
@@ -228,6 +251,7 @@ static void run(worker *w, json_t *take)
     kn_err err = {0};
     json_t *result = NULL;
     int rc = generate(w, take, &result, &err);
+    say_progress(w, NULL, false);
     w->unload_s = kn_clock_s() + (double)json_integer_value(json_object_get(take, "keep_s"));
     json_decref(take);
     say_loaded(w);

@@ -45,10 +45,10 @@ typedef struct kn_listener {
     kn_line now;   /* may be taken */
     kn_line later; /* published while older ones are still being given again */
     size_t n_bytes;
-    int64_t last_id;        /* the last one given again */
-    bool is_behind;         /* there are, or may be, more to give again */
-    bool is_full;           /* the present round of giving again ended early */
-    bool is_cut;            /* fell too far behind; nothing comes any more */
+    int64_t last_id; /* the last one given again */
+    bool is_behind;  /* there are, or may be, more to give again */
+    bool is_full;    /* the present round of giving again ended early */
+    bool is_cut;     /* fell too far behind; nothing comes any more */
     kn_wake_fn wake;
     void *ud;
 } kn_listener;

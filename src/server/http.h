@@ -71,7 +71,8 @@ int kn_http_query_int(const kn_http_request *rq, const char *name, int64_t fallb
 /* KN_EINVAL names the first query parameter that is not in the list (NULL-terminated). */
 int kn_http_query_only(const kn_http_request *rq, const char *const *names, kn_err *err);
 const char *kn_http_header(const kn_http_request *rq, const char *name);
-json_t *kn_http_json(const kn_http_request *rq); /* borrowed; an object; of a form: its text fields */
+const char *kn_http_target(const kn_http_request *rq); /* path and query, as they came */
+json_t *kn_http_json(const kn_http_request *rq);       /* borrowed; an object; of a form: its text fields */
 /* An uploaded file of a form (or the raw body: name "") in the upload folder; removed with the request unless it is taken
  * (renamed away by the handler). */
 typedef struct kn_http_file {
@@ -89,6 +90,10 @@ int kn_reply_json(kn_reply *r, int status, json_t *take,
                   kn_err *err); /* consumes, also on failure; NULL is KN_ENOMEM */
 int kn_reply_bytes(kn_reply *r, int status, const char *type, const void *data, size_t size,
                    kn_err *err); /* copied */
+/* JSON that is text already; heap, consumed, also on failure. */
+int kn_reply_text(kn_reply *r, int status, char *take_json, kn_err *err);
+/* What kn_reply_json made of it; NULL: the reply is something else. */
+const char *kn_reply_json_text(const kn_reply *r);
 /* Bytes that live as long as the program; gzip: they are gzipped (406 for a client that refuses it). etag may be NULL. */
 int kn_reply_static(kn_reply *r, const char *type, const void *data, size_t size, bool gzip, const char *etag,
                     kn_err *err);

@@ -16,9 +16,9 @@
 
 enum {
     TICK_MS = 1000,
-    STOP_MS = 300,       /* how long clients may take to hear that the server stops */
-    LAZY_PAUSE = 100,    /* so many times what pushing to everybody took pass before the next time */
-    MAX_LAZY_MS = 1000,  /* who watches a number that stands still for longer thinks that nothing happens */
+    STOP_MS = 300,      /* how long clients may take to hear that the server stops */
+    LAZY_PAUSE = 100,   /* so many times what pushing to everybody took pass before the next time */
+    MAX_LAZY_MS = 1000, /* who watches a number that stands still for longer thinks that nothing happens */
     NS_PER_MS = 1000000,
 };
 

@@ -13,6 +13,8 @@
 #include "server/http_internal.h"
 #include "server/utf8_scan.h"
 
+static const char json_mime[] = "application/json";
+
 void kn_reply_init(kn_reply *r, kn_http_request *rq)
 {
     *r = (kn_reply){.rq = rq, .fd = -1};
@@ -82,16 +84,24 @@ int kn_reply_json(kn_reply *r, int status, json_t *take, kn_err *err)
 {
     char *text = take ? json_dumps(take, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
     json_decref(take);
-    int rc = text ? begin(r, KN_REPLY_BYTES, status, "application/json", err)
-                  : kn_fail(err, KN_ENOMEM, "no memory for a reply");
-    if (!rc) {
-        r->data = text;
-        r->size = strlen(text);
-        rc = kn_reply_header(r, "Cache-Control", "no-store", err);
-    } else {
-        free(text);
+    return text ? kn_reply_text(r, status, text, err) : kn_fail(err, KN_ENOMEM, "no memory for a reply");
+}
+
+int kn_reply_text(kn_reply *r, int status, char *take_json, kn_err *err)
+{
+    int rc = begin(r, KN_REPLY_BYTES, status, json_mime, err);
+    if (rc) {
+        free(take_json);
+        return rc;
     }
-    return rc;
+    r->data = take_json;
+    r->size = strlen(take_json);
+    return kn_reply_header(r, "Cache-Control", "no-store", err);
+}
+
+const char *kn_reply_json_text(const kn_reply *r)
+{
+    return r->kind == KN_REPLY_BYTES && r->type && strcmp(r->type, json_mime) == 0 ? r->data : NULL;
 }
 
 int kn_reply_static(kn_reply *r, const char *type, const void *data, size_t size, bool gzip, const char *etag,

@@ -340,6 +340,11 @@ const char *kn_http_param(const kn_http_request *rq, const char *name)
     return NULL;
 }
 
+const char *kn_http_target(const kn_http_request *rq)
+{
+    return rq->uri;
+}
+
 const char *kn_http_query(const kn_http_request *rq, const char *name)
 {
     return kn_uri_query_get(&rq->query, name);

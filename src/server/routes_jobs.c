@@ -53,12 +53,17 @@ static int post_job(void *ud, const kn_http_request *rq, kn_reply *reply, kn_err
     return rc;
 }
 
-static int get_job(void *ud, const kn_http_request *rq, kn_reply *reply, kn_err *err)
+static int make_job(void *ud, const kn_http_request *rq, kn_reply *reply, kn_err *err)
 {
     kn_studio *s = ud;
     kn_job job = {0};
     int rc = kn_queue_get(s->queue, kn_http_param(rq, "id"), &job, err);
     return rc ? rc : reply_job(s, reply, 200, &job, err);
+}
+
+static int get_job(void *ud, const kn_http_request *rq, kn_reply *reply, kn_err *err)
+{
+    return kn_studio_reply_kept(ud, rq, reply, make_job, err);
 }
 
 typedef int (*job_change)(kn_queue *q, const char *id, kn_job *ret, kn_err *err);
@@ -181,7 +186,7 @@ static int parse_states(const char *text, uint32_t *ret, kn_err *err)
     return 0;
 }
 
-static int get_jobs(void *ud, const kn_http_request *rq, kn_reply *reply, kn_err *err)
+static int make_jobs(void *ud, const kn_http_request *rq, kn_reply *reply, kn_err *err)
 {
     static const char *const known[] = {"state", "text", "limit", "before", "order", NULL};
     kn_studio *s = ud;
@@ -209,6 +214,11 @@ static int get_jobs(void *ud, const kn_http_request *rq, kn_reply *reply, kn_err
     return kn_reply_json(reply, 200, o, err);
 }
 
+static int get_jobs(void *ud, const kn_http_request *rq, kn_reply *reply, kn_err *err)
+{
+    return kn_studio_reply_kept(ud, rq, reply, make_jobs, err);
+}
+
 static json_t *counts_to_json(const int64_t counts[KN_JOB_STATE_COUNT])
 {
     json_t *o = json_object();
@@ -217,7 +227,7 @@ static json_t *counts_to_json(const int64_t counts[KN_JOB_STATE_COUNT])
     return o;
 }
 
-static int get_queue(void *ud, const kn_http_request *rq, kn_reply *reply, kn_err *err)
+static int make_queue(void *ud, const kn_http_request *rq, kn_reply *reply, kn_err *err)
 {
     kn_studio *s = ud;
     kn_job *running = NULL, *waiting = NULL;
@@ -245,16 +255,21 @@ static int get_queue(void *ud, const kn_http_request *rq, kn_reply *reply, kn_er
                               err);
 }
 
+static int get_queue(void *ud, const kn_http_request *rq, kn_reply *reply, kn_err *err)
+{
+    return kn_studio_reply_kept(ud, rq, reply, make_queue, err);
+}
+
 static int hold_queue(void *ud, const kn_http_request *rq, kn_reply *reply, kn_err *err)
 {
     int rc = kn_studio_hold(ud, true, err);
-    return rc ? rc : get_queue(ud, rq, reply, err);
+    return rc ? rc : make_queue(ud, rq, reply, err);
 }
 
 static int release_queue(void *ud, const kn_http_request *rq, kn_reply *reply, kn_err *err)
 {
     int rc = kn_studio_hold(ud, false, err);
-    return rc ? rc : get_queue(ud, rq, reply, err);
+    return rc ? rc : make_queue(ud, rq, reply, err);
 }
 
 const kn_route kn_routes_jobs[] = {

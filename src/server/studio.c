@@ -44,6 +44,7 @@ static void on_queue(void *ud, const kn_queue_event *e)
 static void on_progress(void *ud, const char *job_id, const json_t *progress)
 {
     kn_studio *s = ud;
+    atomic_fetch_add(&s->n_progress, 1); /* first: who hears it and asks is not to be given an older one */
     json_t *o = json_pack("{s:s, s:s, s:O}", "type", "progress", "job_id", job_id, "progress", progress);
     char *text = o ? json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(6)) : NULL;
     if (text)
@@ -57,8 +58,10 @@ static void on_download(void *ud, const char *id, const json_t *download)
     kn_studio *s = ud;
     json_t *o = json_pack("{s:s, s:O}", "type", "download", "download", download);
     char *text = o ? json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
-    if (text)
-        kn_feed_publish(s->progress, 0, id, text);
+    const char *state = json_string_value(json_object_get(download, "state"));
+    bool is_progress = state && strcmp(state, "running") == 0;
+    if (text) /* what it has come to waits for nothing */
+        kn_feed_publish(s->progress, 0, is_progress ? id : NULL, text);
     free(text);
     json_decref(o);
 }
@@ -251,7 +254,9 @@ int kn_studio_open(const kn_studio_opts *opts, kn_studio **ret, kn_err *err)
     s->opts = *opts;
     s->lock_fd = -1;
     pthread_mutex_init(&s->rates_lock, NULL);
-    int rc = kn_places_open(&s->places, opts->data_dir, err);
+    s->answers = kn_answers_new();
+    int rc = s->answers ? kn_places_open(&s->places, opts->data_dir, err)
+                        : kn_fail(err, KN_ENOMEM, "no memory for the studio");
     if (!rc)
         rc = lock_data(s, err);
     if (!rc)
@@ -295,6 +300,7 @@ void kn_studio_close(kn_studio *s)
     kn_queue_close(s->queue);
     kn_feed_free(s->progress);
     kn_feed_free(s->resource_feed);
+    kn_answers_free(s->answers);
     kn_logs_close(s->logs);
     if (s->lock_fd >= 0)
         close(s->lock_fd);

@@ -3,9 +3,11 @@
 #define KN_SERVER_STUDIO_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "engine/estimate.h"
 #include "jobs/supervisor.h"
+#include "server/answers.h"
 #include "server/downloads.h"
 #include "server/housekeeping.h"
 #include "server/http.h"
@@ -40,6 +42,8 @@ typedef struct kn_studio {
     kn_housekeeping *housekeeping;
     kn_downloads *downloads;
     kn_webhooks *webhooks;
+    kn_answers *answers;
+    atomic_ullong n_progress; /* how often a job said how far it is */
     kn_route_table tables[KN_STUDIO_TABLES];
     kn_http *http;
     int lock_fd; /* of the data folder: one server at a time, and none while workers of the last one live */
@@ -84,6 +88,10 @@ void kn_studio_apply_settings(kn_studio *s, const json_t *settings);
 int kn_studio_change_settings(kn_studio *s, const json_t *change, json_t **ret, kn_err *err);
 /* Says in the reply which parameter an error begins with, if it does; returns the error's code. */
 int kn_reply_blame(kn_reply *r, const kn_err *err);
+/* What `make` answers is a matter of the jobs, their progress and the hold alone: while none of that changes, the same question
+ * has the same answer without it. For GET. */
+int kn_studio_reply_kept(kn_studio *s, const kn_http_request *rq, kn_reply *reply, kn_handler make,
+                         kn_err *err);
 /* A job as the API gives it, with its progress. */
 json_t *kn_studio_job_to_json(kn_studio *s, const kn_job *j);
 

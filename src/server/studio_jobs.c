@@ -42,6 +42,20 @@ int kn_studio_delete(kn_studio *s, const char *id, kn_err *err)
     return rc;
 }
 
+int kn_studio_reply_kept(kn_studio *s, const kn_http_request *rq, kn_reply *reply, kn_handler make,
+                         kn_err *err)
+{
+    kn_stamp now = {kn_queue_last_event(s->queue), atomic_load(&s->n_progress),
+                    kn_supervisor_is_held(s->supervisor)};
+    char *kept = kn_answers_find(s->answers, kn_http_target(rq), &now);
+    if (kept)
+        return kn_reply_text(reply, 200, kept, err);
+    int rc = make(s, rq, reply, err);
+    if (!rc && kn_reply_json_text(reply))
+        kn_answers_keep(s->answers, kn_http_target(rq), &now, kn_reply_json_text(reply));
+    return rc;
+}
+
 json_t *kn_studio_job_to_json(kn_studio *s, const kn_job *j)
 {
     json_t *progress = kn_job_state_is_active(j->state) ? kn_supervisor_progress(s->supervisor, j->id) : NULL;
