@@ -31,6 +31,7 @@ static int n_asking;
 static atomic_int n_errors, n_times, n_begun;
 static atomic_llong bytes_heard;
 static float times[MAX_TIMES];
+static int sockets[MAX_LISTENING], n_sockets;
 
 static int dial(void)
 {
@@ -66,14 +67,31 @@ static int listen_in(bool socket)
         n_errors++;
         return -1;
     }
+    if (socket)
+        sockets[n_sockets++] = fd;
     return fd;
+}
+
+/* That a WebSocket is still there, as browsers answer pings: an empty frame, masked. */
+static void say_alive(void)
+{
+    static const char pong[] = "\x8a\x80\0\0\0";
+    for (int i = 0; i < n_sockets; i++)
+        if (send(sockets[i], pong, sizeof pong, MSG_NOSIGNAL) != sizeof pong)
+            n_errors++;
 }
 
 static void *hear(void *arg)
 {
+    enum { ALIVE_S = 20 };
     int epoll_fd = *(int *)arg;
     char chunk[CHUNK];
+    double alive_s = kn_clock_s() + ALIVE_S;
     while (kn_clock_s() < until_s) {
+        if (kn_clock_s() >= alive_s) {
+            say_alive();
+            alive_s += ALIVE_S;
+        }
         struct epoll_event e[256];
         int n = epoll_wait(epoll_fd, e, 256, 200);
         for (int i = 0; i < n; i++) {

@@ -97,40 +97,65 @@ static int use_own(kn_client *c, const char *data, kn_err *err)
     return c->url ? 0 : kn_fail(err, KN_ENOMEM, "no memory for an address");
 }
 
+/* How long a server may take to say where it is. */
+enum { TRIES = 200, PAUSE_MS = 50 };
+
+static int fail_unknown(const char *data, kn_err *err)
+{
+    return kn_fail(err, KN_EBUSY, "whoever uses %s does not say where it listens; say --server URL", data);
+}
+
 /* Who has the folder's lock is a server that says where it is, one that is about to, or a command that is soon done. */
 static int use_folder(kn_client *c, const char *data, kn_err *err)
 {
-    enum { TRIES = 200 };
     int rc = KN_EBUSY;
     for (int i = 0; rc == KN_EBUSY && i < TRIES; i++) {
         if (i)
-            nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+            nanosleep(&(struct timespec){.tv_nsec = PAUSE_MS * 1000000}, NULL);
         rc = use_own(c, data, err);
         if (rc == KN_EBUSY && kn_address_read(data, &c->url, NULL) == 0)
             return 0;
     }
-    if (rc == KN_EBUSY)
-        return kn_fail(err, rc, "whoever uses %s does not say where it listens; say --server URL", data);
-    return rc;
+    return rc == KN_EBUSY ? fail_unknown(data, err) : rc;
 }
 
-static int find_server(kn_client *c, const kn_client_opts *o, kn_err *err)
+/* *ret_is_served is set where whoever has the folder says where it is. A command that has it is soon done. */
+static int find_served(kn_client *c, const char *data, bool *ret_is_served, kn_err *err)
+{
+    for (int i = 0; kn_studio_is_open(data); i++) {
+        if (kn_address_read(data, &c->url, NULL) == 0) {
+            *ret_is_served = true;
+            return 0;
+        }
+        if (i == TRIES)
+            return fail_unknown(data, err);
+        nanosleep(&(struct timespec){.tv_nsec = PAUSE_MS * 1000000}, NULL);
+    }
+    return 0;
+}
+
+/* *ret_is_there is set where a server runs that is wanted only if it does. */
+static int find_server(kn_client *c, const kn_client_opts *o, bool *ret_is_there, kn_err *err)
 {
     const char *env = getenv("KINORA_SERVER");
     const char *url = o->server ? o->server : !o->data_dir && env && *env ? env : NULL;
     if (o->server && o->data_dir)
         return kn_fail(err, KN_EINVAL, "--server and --data-dir exclude each other");
-    if (url)
+    if (url) {
+        *ret_is_there = true;
         return use_url(c, url, err);
+    }
     char *data = o->data_dir ? kn_strdup(o->data_dir) : kn_dir_data();
     int rc = 0;
-    if (!data)
+    if (o->only_served)
+        rc = data ? find_served(c, data, ret_is_there, err) : 0;
+    else if (!data)
         rc = kn_fail(err, KN_EINVAL, "no home folder for the data; say --data-dir DIR or --server URL");
     else if (!o->may_create && !kn_path_is_dir(data))
         rc = kn_fail(err, KN_ENOTFOUND,
                      "there is no data folder %s; start kinora serve, or say --data-dir DIR or --server URL",
                      data);
-    if (!rc)
+    if (!rc && !o->only_served)
         rc = use_folder(c, data, err);
     free(data);
     return rc;
@@ -139,21 +164,22 @@ static int find_server(kn_client *c, const kn_client_opts *o, kn_err *err)
 int kn_client_open(const kn_client_opts *opts, kn_client **ret, kn_err *err)
 {
     kn_client *c = kn_calloc(1, sizeof *c);
+    bool is_there = !opts->only_served;
     if (!c)
         return kn_fail(err, KN_ENOMEM, "no memory for a client");
     int rc = kn_cli_token(opts->token_file, &c->token, err);
     if (!rc)
         rc = check_token(c->token, err);
     if (!rc)
-        rc = find_server(c, opts, err);
-    if (!rc)
+        rc = find_server(c, opts, &is_there, err);
+    if (!rc && is_there)
         rc = kn_hub_libs_load(err);
-    if (!rc && !(c->easy = curl_easy_init()))
+    if (!rc && is_there && !(c->easy = curl_easy_init()))
         rc = kn_fail(err, KN_ENOMEM, "no memory for libcurl");
-    if (rc)
+    if (rc || !is_there)
         kn_client_close(c);
-    else
-        *ret = c;
+    if (!rc)
+        *ret = is_there ? c : NULL;
     return rc;
 }
 

@@ -1,5 +1,5 @@
 /* A client of the studio: every command speaks the HTTP API, to the server that runs, or, where none runs for the data
- * folder, to a private one that begins no work and lives as long as the command. */
+ * folder, to a private one that begins no work and lives as long as the command (or, where `only_served` says so, to none). */
 #ifndef KN_CLI_CLIENT_H
 #define KN_CLI_CLIENT_H
 
@@ -14,6 +14,7 @@ typedef struct kn_client_opts {
     const char *data_dir;   /* NULL: the user's own */
     const char *token_file; /* NULL: KINORA_TOKEN */
     bool may_create;        /* a data folder that is not there is made */
+    bool only_served;       /* *ret is NULL where no server runs */
 } kn_client_opts;
 
 /* For the table of a command's switches. */

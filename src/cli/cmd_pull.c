@@ -6,8 +6,9 @@
 #include "base/dirs.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "cli/cli.h"
-#include "hub/hub.h"
+#include "cli/pull.h"
+#include "cli/queue.h"
+#include "hub/url.h"
 
 enum { SEARCH_RESULTS = 20 };
 
@@ -109,35 +110,33 @@ static void print_pulled(const kn_hub_pulled *p, bool json)
             p->revision, p->was_there ? ", was there already" : "");
 }
 
-static int models_folder(const char *to, char **ret, kn_err *err)
+/* Where models come to without a server. */
+static int models_folder(const char *to, const char *data_dir, char **ret, kn_err *err)
 {
-    char *data = to ? NULL : kn_dir_data();
+    char *data = to ? NULL : data_dir ? kn_strdup(data_dir) : kn_dir_data();
     *ret = to ? kn_strdup(to) : data ? kn_path_join(data, "models") : NULL;
     free(data);
     return *ret ? 0 : kn_fail(err, KN_EINVAL, "there is no home to put models in; say --to FOLDER");
 }
 
-static int pull(const kn_hub_config *c, kn_hub_pull_opts *o, const char *to, bool json, kn_err *err)
+/* client NULL: no server runs. */
+static int pull(kn_client *client, kn_hub_pull_opts *o, bool json, kn_err *err)
 {
     show s = {0};
     kn_hub_pulled got = {0};
-    char *folder = NULL;
-    int rc = models_folder(to, &folder, err);
+    kn_hub_config own = {.token = kn_hub_env_token()};
     kn_progress_init(&s.out, json);
-    o->models_dir = folder;
     o->cancel = kn_cli_catch_signals();
     o->progress = on_progress;
     o->note = on_note;
     o->ud = &s;
-    if (!rc)
-        rc = kn_hub_pull(c, o, &got, err);
+    int rc = client ? kn_pull_served(client, o, &got, err) : kn_hub_pull(&own, o, &got, err);
     kn_progress_clear(&s.out);
     if (!rc)
         print_pulled(&got, json);
-    if (rc == KN_ECANCELLED)
+    if (rc == KN_ECANCELLED && (!client || strcmp(err->msg, "cancelled") == 0))
         kn_fail(err, rc, "cancelled; say it again to go on");
     free(got.path);
-    free(folder);
     return rc;
 }
 
@@ -150,12 +149,27 @@ static void print_model(const json_t *m)
            json_is_true(json_object_get(m, "gated")) ? "  gated" : "");
 }
 
-static int search(const kn_hub_config *c, const char *text, bool json, kn_err *err)
+static int search_served(kn_client *client, const char *text, json_t **ret, kn_err *err)
+{
+    kn_buf b;
+    kn_buf_init(&b, 8192);
+    kn_buf_printf(&b, "/api/v1/hub/search?limit=%d&q=", SEARCH_RESULTS);
+    kn_url_escape(&b, text, "");
+    char *path = kn_buf_take(&b);
+    int rc = path ? kn_client_call(client, "GET", path, NULL, ret, err)
+                  : kn_fail(err, KN_EINVAL, "--search: the text is too long");
+    free(path);
+    return rc;
+}
+
+static int search(kn_client *client, const char *text, bool json, kn_err *err)
 {
     kn_hub_query q = {.text = text, .limit = SEARCH_RESULTS};
+    kn_hub_config own = {.token = kn_hub_env_token()};
     json_t *found = NULL, *m;
     size_t i;
-    int rc = kn_hub_search(c, &q, kn_cli_catch_signals(), &found, err);
+    int rc = client ? search_served(client, text, &found, err)
+                    : kn_hub_search(&own, &q, kn_cli_catch_signals(), &found, err);
     if (rc)
         return rc;
     if (json) {
@@ -173,29 +187,45 @@ int kn_cmd_pull(const kn_args *a)
 {
     bool json = false, help = false;
     const char *to = NULL, *text = NULL;
+    char *folder = NULL;
     kn_hub_pull_opts o = {0};
-    kn_hub_config c = {.token = kn_hub_env_token()};
+    kn_client_opts co = {.only_served = true};
+    kn_client *c = NULL;
     const kn_switch switches[] = {
         {"revision", "R", "branch, tag or commit (default: main)", NULL, &o.revision},
         {"file", "F", "only this file of the repository, not the pipeline", NULL, &o.file},
         {"variant", "V", "weights of this variant, where there are such: fp16", NULL, &o.variant},
-        {"to", "FOLDER", "folder of models (default: models, in the studio's data folder)", NULL, &to},
+        {"to", "FOLDER", "folder of models that is not the studio's: no server is asked to fetch them", NULL,
+         &to},
         {"search", "TEXT", "list models that are called so", NULL, &text},
         {"json", NULL, "progress and result as JSON lines on standard output", &json, NULL},
+        KN_CLIENT_SWITCHES(co),
         {0},
     };
     kn_err err = {0};
     int rc = kn_args_parse(a, NULL, switches, &o.id, 1, &help, &err);
     if (help) {
         kn_args_help(a, &(kn_usage){"pull OWNER/NAME [OPTIONS]\n       kinora pull --search TEXT", switches,
-                                    false, NULL, NULL});
+                                    false,
+                                    "Where the studio's server runs, it fetches the model, with its own "
+                                    "HF_TOKEN and HF_ENDPOINT or settings; "
+                                    "Ctrl-C\ncancels that. Otherwise the command does, into the models "
+                                    "folder of the data folder.",
+                                    NULL});
         return 0;
     }
     if (!rc && (o.id != NULL) == (text != NULL))
         rc = kn_fail(&err, KN_EINVAL, "say OWNER/NAME of a model on Hugging Face, or --search TEXT");
+    if (!rc && to && co.server)
+        rc = kn_fail(&err, KN_EINVAL,
+                     "--to and --server exclude each other: a server has a folder of its own");
+    if (!rc && !to)
+        rc = kn_client_open(&co, &c, &err);
+    if (!rc && !c && !text)
+        rc = models_folder(to, co.data_dir, &folder, &err);
+    o.models_dir = folder;
     if (!rc)
-        rc = text ? search(&c, text, json, &err) : pull(&c, &o, to, json, &err);
-    if (rc && json)
-        kn_cli_print_error(&err);
-    return rc ? kn_cli_fail(&err) : 0;
+        rc = text ? search(c, text, json, &err) : pull(c, &o, json, &err);
+    free(folder);
+    return kn_client_end(c, rc, json, &err);
 }

@@ -23,8 +23,8 @@ bool kn_download_is_active(const json_t *o)
 
 void kn_download_put_in_line(json_t *o)
 {
-    static const char *const cleared[] = {"phase", "bytes_per_s", "eta_s",      "note",
-                                          "error", "started_at",  "finished_at"};
+    static const char *const cleared[] = {"phase", "bytes_per_s", "eta_s",       "note",
+                                          "error", "started_at",  "finished_at", "was_there"};
     json_object_set_new(o, "state", json_string("queued"));
     for (size_t i = 0; i < sizeof cleared / sizeof *cleared; i++)
         json_object_set_new(o, cleared[i], json_null());

@@ -163,6 +163,7 @@ static void settle(kn_downloads *d, json_t *o, int rc, const kn_hub_pulled *got,
     if (rc)
         return;
     set(o, "note", NULL);
+    set(o, "was_there", json_boolean(got->was_there));
     set(o, "path", json_string(got->path));
     set(o, "commit", json_string(got->revision));
     set(o, "done_bytes", json_integer((json_int_t)got->bytes));

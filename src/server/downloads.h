@@ -30,7 +30,7 @@ typedef struct kn_download_spec {
 
 /* A download: {"id": "dl_...", "model", "revision", "file", "variant", "state": "queued|running|completed|failed|cancelled", "phase",
  * "done_bytes", "total_bytes", "done_files", "total_files", "bytes_per_s", "eta_s", "note", "error": {"code", "message"} or null,
- * "path", "commit", "created_at", "started_at", "finished_at"}; what is not known is null. Every *ret is a new reference and may not
+ * "path", "commit", "was_there", "created_at", "started_at", "finished_at"}; what is not known is null. Every *ret is a new reference and may not
  * be NULL. KN_ENOTFOUND: no download has this id. */
 
 /* KN_EINVAL: no model's name. KN_EBUSY: it is fetched already, or too many wait. */

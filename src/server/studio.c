@@ -17,6 +17,7 @@
 
 /* The name of the value in the database. */
 static const char HELD[] = "queue_held";
+static const char LOCK_NAME[] = "lock";
 
 /* ---- from the queue and the workers to those who listen ---- */
 
@@ -109,9 +110,20 @@ static bool take_lock(const kn_studio *s)
     return true;
 }
 
+bool kn_studio_is_open(const char *data_dir)
+{
+    char *path = kn_path_join(data_dir, LOCK_NAME);
+    int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    bool is_open = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK;
+    if (fd >= 0)
+        close(fd);
+    free(path);
+    return is_open;
+}
+
 static int lock_data(kn_studio *s, kn_err *err)
 {
-    char *path = kn_path_join(s->places.data, "lock");
+    char *path = kn_path_join(s->places.data, LOCK_NAME);
     s->lock_fd = path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1;
     int rc =
         s->lock_fd >= 0 ? 0 : kn_fail(err, KN_EIO, "cannot write in %s: %s", s->places.data, strerror(errno));

@@ -54,6 +54,8 @@ typedef struct kn_studio {
 
 /* Listens when it returns. KN_EBUSY: another one has the data folder. */
 int kn_studio_open(const kn_studio_opts *opts, kn_studio **ret, kn_err *err);
+/* Whether a server, or a command by itself, has the data folder now. */
+bool kn_studio_is_open(const char *data_dir);
 int kn_studio_port(const kn_studio *s);
 /* Running jobs go back in line, and go on where they were when the studio is opened again. Accepts NULL. */
 void kn_studio_close(kn_studio *s);

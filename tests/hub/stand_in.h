@@ -79,10 +79,10 @@ typedef struct stand_in {
     int n_log;
 } stand_in;
 
-typedef struct talk {
+typedef struct conversation {
     stand_in *s;
     int fd;
-} talk;
+} conversation;
 
 /* ---- sending ---- */
 
@@ -271,7 +271,7 @@ static inline void header_of(const char *head, const char *name, const char *pre
 
 static inline void *converse(void *ud)
 {
-    talk t = *(talk *)ud;
+    conversation t = *(conversation *)ud;
     char head[8192] = "";
     size_t n = 0;
     asked q = {{0}, {0}, {0}, {0}};
@@ -309,9 +309,9 @@ static inline void *listen_on(void *ud)
     while (!atomic_load(&s->stop)) {
         struct pollfd p = {s->listener, POLLIN, 0};
         int fd = poll(&p, 1, 10) > 0 ? accept(s->listener, NULL, NULL) : -1;
-        talk *t = fd >= 0 && s->n_connections < MAX_CONNECTIONS ? malloc(sizeof *t) : NULL;
+        conversation *t = fd >= 0 && s->n_connections < MAX_CONNECTIONS ? malloc(sizeof *t) : NULL;
         if (t) {
-            *t = (talk){s, fd};
+            *t = (conversation){s, fd};
             if (pthread_create(&s->connections[s->n_connections], NULL, converse, t) == 0)
                 s->n_connections++;
         } else if (fd >= 0) {

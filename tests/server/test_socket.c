@@ -68,10 +68,19 @@ static bool get_frame(int fd, frame *f)
     return true;
 }
 
+/* But for the pings that come on a slow machine. */
+static bool next_frame(int fd, frame *f)
+{
+    bool ok;
+    while ((ok = get_frame(fd, f)) && f->opcode == PING)
+        free(f->data);
+    return ok;
+}
+
 static void assert_frame(int fd, int opcode, const void *data, size_t size)
 {
     frame f;
-    assert_true(get_frame(fd, &f));
+    assert_true(opcode == PING ? get_frame(fd, &f) : next_frame(fd, &f));
     if (f.opcode != opcode || f.size != size || memcmp(f.data, data, size) != 0)
         fail_msg("frame %d \"%s\", expected %d \"%.*s\"", f.opcode, f.data, opcode, (int)size,
                  (const char *)data);
@@ -331,7 +340,7 @@ static void test_slow(void **state)
         assert_text(quick, json);
     }
     frame f;
-    while (get_frame(slow, &f) && f.opcode == TEXT) {
+    while (next_frame(slow, &f) && f.opcode == TEXT) {
         assert_int_equal(f.size, strlen(json));
         free(f.data);
         n++;
@@ -359,7 +368,7 @@ static void test_slow_progress(void **state)
     int n = 0;
     while (strncmp(last, "{\"n\":600,", 9) != 0) {
         frame f;
-        assert_true(get_frame(fd, &f));
+        assert_true(next_frame(fd, &f));
         assert_int_equal(f.opcode, TEXT);
         snprintf(last, sizeof last, "%s", f.data);
         free(f.data);
