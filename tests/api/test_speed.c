@@ -76,29 +76,41 @@ static void test_guidance_methods(void **state)
                 "cfg|cfg-zero|apg");
 }
 
-static double sampling_flops(outcome o)
+/* A number of the plan's sampling phase. */
+static double sampling(outcome o, const char *key)
 {
     must_succeed(&o);
     json_t *j = NULL, *p;
     size_t i;
-    double flops = 0;
+    double value = 0;
     must(kn_json_parse(o.out, strlen(o.out), "plan", &j, err));
     json_array_foreach(json_object_get(j, "phases"), i,
-                       p) if (strcmp(json_string_value(json_object_get(p, "phase")), "sampling") == 0) flops =
-        json_number_value(json_object_get(p, "flops"));
+                       p) if (strcmp(json_string_value(json_object_get(p, "phase")), "sampling") == 0) value =
+        json_number_value(json_object_get(p, key));
     json_decref(j);
     outcome_done(&o);
-    return flops;
+    return value;
+}
+
+/* What a cache keeps is in the plan. */
+static void test_plans_know_the_memory(void **state)
+{
+    (void)state;
+    double plain = sampling(run("plan", OF("20"), "--speed", "2x"), "peak_bytes"),
+           whole = sampling(run("plan", OF("20"), "--cache", "first-block"), "peak_bytes"),
+           probing = sampling(run("plan", OF("20"), "--speed", "2x", "--cache", "first-block"), "peak_bytes");
+    assert_true(whole == plain); /* no step is left out: nothing is looked at */
+    assert_true(probing > plain && probing < 2 * plain);
 }
 
 static void test_plans_know(void **state)
 {
     (void)state;
-    double all = sampling_flops(run("plan", OF("20"))),
-           half = sampling_flops(run("plan", OF("20"), "--speed", "2x"));
+    double all = sampling(run("plan", OF("20")), "flops"),
+           half = sampling(run("plan", OF("20"), "--speed", "2x"), "flops");
     assert_true(all > 0 && half > 0.49 * all && half < 0.51 * all);
     /* probes included: of steps that are not computed, they are nearly all there is */
-    double probed = sampling_flops(run("plan", OF("20"), "--speed", "2x", "--cache", "first-block")),
+    double probed = sampling(run("plan", OF("20"), "--speed", "2x", "--cache", "first-block"), "flops"),
            bare = 0.05 * all *
                   summary_of(run("generate", OF("20"), "--speed", "2x", "--cache", "first-block")).computed;
     assert_true(probed > 1.02 * bare && probed < 1.2 * half);
@@ -107,14 +119,14 @@ static void test_plans_know(void **state)
 /* Interrupted where some steps have been left out, and more are to be. */
 static void check_resumed(const char *cache)
 {
-    summary whole = summary_of(run("generate", OF("600"), "--speed", "1.5x", "--cache", cache));
-    started s = start_args(NULL, ARGS("generate", OF("600"), "--speed", "1.5x", "--cache", cache));
-    wait_for(&s, "\"done\":175,");
+    summary whole = summary_of(run("generate", OF("300"), "--speed", "1.5x", "--cache", cache));
+    started s = start_args(NULL, ARGS("generate", OF("300"), "--speed", "1.5x", "--cache", cache));
+    wait_for(&s, "\"done\":90,");
     kill(s.pid, SIGINT);
     outcome o = finish(s);
     assert_int_equal(o.code, 130);
     outcome_done(&o);
-    o = run("generate", OF("600"), "--speed", "1.5x", "--cache", cache, "--resume");
+    o = run("generate", OF("300"), "--speed", "1.5x", "--cache", cache, "--resume");
     assert_non_null(strstr(o.out, "resumed after step"));
     summary resumed = summary_of(o);
     assert_string_equal(resumed.hash, whole.hash);
@@ -132,11 +144,9 @@ static void test_resumed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_steps_are_left_out),
-        cmocka_unit_test(test_caches),
-        cmocka_unit_test(test_guidance_methods),
-        cmocka_unit_test(test_plans_know),
-        cmocka_unit_test(test_resumed),
+        cmocka_unit_test(test_steps_are_left_out),    cmocka_unit_test(test_caches),
+        cmocka_unit_test(test_guidance_methods),      cmocka_unit_test(test_plans_know),
+        cmocka_unit_test(test_plans_know_the_memory), cmocka_unit_test(test_resumed),
     };
     return cmocka_run_group_tests(tests, place_make, place_remove);
 }
