@@ -234,6 +234,7 @@ static bool set_up(kn_client *c, const char *method, const char *url, struct cur
     curl_easy_reset(e); /* connections stay */
     return !curl_easy_setopt(e, CURLOPT_URL, url) &&
            !curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https") &&
+           !curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L) && /* ".." in a name is a name's */
            !curl_easy_setopt(e, CURLOPT_PROXY, "") && !curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L) &&
            !curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) &&
            !curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, method) &&

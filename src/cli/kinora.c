@@ -8,7 +8,7 @@
 const kn_command kn_commands[] = {
     {"generate", "make a video from text and pictures", kn_cmd_generate, NULL},
     {"plan", "say what a video will cost, without reading weights", kn_cmd_plan, NULL},
-    {"models", "list model families, or describe a model", kn_cmd_models, NULL},
+    {"models", "list model families and fetched models, describe or remove one", kn_cmd_models, NULL},
     {"pull", "fetch a model from Hugging Face, or search there", kn_cmd_pull, NULL},
     {"info", "show what a video file says of how it was made", kn_cmd_info, NULL},
     {"doctor", "show this machine: processor, libraries, encoders, advice", kn_cmd_doctor, NULL},

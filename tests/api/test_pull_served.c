@@ -157,6 +157,60 @@ static void test_search(void **state)
     s->hub->api = NULL;
 }
 
+/* The list, a description and the removal: with the server, and without one. */
+static void check_models(const scene *s)
+{
+    outcome o = run("models", HERE);
+    must_succeed(&o);
+    assert_non_null(strstr(o.out, "testsrc"));
+    assert_non_null(strstr(o.out, "in the models folder\n" HUB_ID));
+    outcome_done(&o);
+    o = run("models", "--json", HERE);
+    must_succeed(&o);
+    json_t *all = parse_json(o.out), *last = json_array_get(all, json_array_size(all) - 1);
+    assert_string_equal(text_of(last, "name"), HUB_ID);
+    assert_string_equal(text_of(last, "support"), "not_supported");
+    json_decref(all);
+    outcome_done(&o);
+    o = run("models", HUB_ID, HERE);
+    must_succeed(&o);
+    assert_non_null(strstr(o.out, "\"source\""));
+    outcome_done(&o);
+    check_fails(run("models", "no/body", HERE), kn_err_exit(KN_ENOTFOUND), "no/body");
+    check_fails(run("models", "--remove", "demo", HERE), kn_err_exit(KN_EINVAL), "comes with Kinora");
+    check_fails(run("models", "--remove", "../lock", HERE), kn_err_exit(KN_EINVAL), "../lock");
+    check_fails(run("models", "--remove", "no/body", HERE), kn_err_exit(KN_ENOTFOUND), "no/body");
+    check_fails(run("models", "a", "--remove", "b", HERE), kn_err_exit(KN_EINVAL), "one too many");
+}
+
+static void check_removing(const scene *s)
+{
+    outcome o = run("models", "--remove", HUB_ID, HERE);
+    must_succeed(&o);
+    assert_string_equal(o.out, HUB_ID " removed\n");
+    outcome_done(&o);
+    assert_false(is_there(s, HUB_ID));
+    assert_false(is_there(s, "acme"));
+    o = run("models", HERE);
+    must_succeed(&o);
+    assert_null(strstr(o.out, HUB_ID));
+    outcome_done(&o);
+}
+
+static void test_models(void **state)
+{
+    scene *s = *state;
+    check_runs(run("pull", HUB_ID, HERE));
+    check_models(s);
+    check_removing(s);
+    assert_newest(s, "completed", 1);
+    check_runs(run("pull", HUB_ID, HERE));
+    studio_stop(&s->studio);
+    check_models(s); /* by itself */
+    check_removing(s);
+    s->studio = studio_start(s->studio.data);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -164,6 +218,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_interrupt, make, clear),
         cmocka_unit_test_setup_teardown(test_two, make, clear),
         cmocka_unit_test_setup_teardown(test_search, make, clear),
+        cmocka_unit_test_setup_teardown(test_models, make, clear),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
