@@ -17,8 +17,6 @@
 #include "base/mem.h"
 #include "engine/fingerprint.h"
 
-#define SUFFIX ".packed"
-
 /* ---- names ---- */
 
 static json_t *hex(uint64_t v)
@@ -57,9 +55,9 @@ static char *make_key(const kn_run *r, const kn_packed_want *w)
 static char *make_path(const kn_run *r, const kn_packed_want *w, const char *folder)
 {
     char *slot = text_of(make_slot(r, w));
-    char *path =
-        slot ? kn_asprintf("%s/%016" PRIx64 SUFFIX, folder, kn_fnv1a(KN_FNV1A_BEGIN, slot, strlen(slot)))
-             : NULL;
+    char *path = slot ? kn_asprintf("%s/%016" PRIx64 KN_PACKED_CACHE_SUFFIX, folder,
+                                    kn_fnv1a(KN_FNV1A_BEGIN, slot, strlen(slot)))
+                      : NULL;
     free(slot);
     return path;
 }
@@ -112,7 +110,7 @@ static bool has_room(const char *folder, uint64_t bytes)
 /* Files that are being recorded count, too; where a process died, they are all that is left of it. */
 static bool is_entry(const char *name)
 {
-    return strstr(name, SUFFIX) != NULL;
+    return strstr(name, KN_PACKED_CACHE_SUFFIX) != NULL;
 }
 
 static void make_room(const char *folder, uint64_t bytes)

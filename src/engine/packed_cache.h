@@ -12,6 +12,8 @@
 #include "engine/run.h"
 #include "tensor/lora.h"
 
+#define KN_PACKED_CACHE_SUFFIX ".packed" /* of the entries */
+
 typedef struct kn_packed_want {
     const char *component; /* "transformer" */
     const kn_checkpoint *ck;

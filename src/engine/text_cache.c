@@ -14,8 +14,6 @@
 #include "base/mem.h"
 #include "engine/fingerprint.h"
 
-#define SUFFIX ".safetensors"
-
 static json_t *ids_json(const kn_text_cache_seq *s)
 {
     json_t *list = json_array();
@@ -48,7 +46,7 @@ static char *folder_of(const kn_run *r)
 
 static char *path_of(const char *folder, const char *key)
 {
-    return kn_asprintf("%s/%016llx" SUFFIX, folder,
+    return kn_asprintf("%s/%016llx" KN_TEXT_CACHE_SUFFIX, folder,
                        (unsigned long long)kn_fnv1a(KN_FNV1A_BEGIN, key, strlen(key)));
 }
 
@@ -97,8 +95,8 @@ bool kn_text_cache_get(kn_run *r, const kn_checkpoint *encoder, int n, const kn_
 
 static bool is_entry(const char *name)
 {
-    size_t n = strlen(name), suffix = strlen(SUFFIX);
-    return n > suffix && strcmp(name + n - suffix, SUFFIX) == 0;
+    size_t n = strlen(name), suffix = strlen(KN_TEXT_CACHE_SUFFIX);
+    return n > suffix && strcmp(name + n - suffix, KN_TEXT_CACHE_SUFFIX) == 0;
 }
 
 static void prune(const char *folder)

@@ -8,6 +8,8 @@
 #include "engine/run.h"
 #include "tensor/checkpoint.h"
 
+#define KN_TEXT_CACHE_SUFFIX ".safetensors" /* of the entries */
+
 typedef struct kn_text_cache_seq {
     const int32_t *ids;
     int n_ids;

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/caches.h"
 #include "engine/enhance.h"
 #include "engine/hardware.h"
 #include "models/catalog.h"
@@ -169,24 +170,30 @@ static int put_settings(void *ud, const kn_http_request *rq, kn_reply *reply, kn
     return kn_reply_json(reply, 200, o, err);
 }
 
-/* {"dry_run": true} only tells. */
+/* {"dry_run": true} only tells; with {"caches": true} what can be made again goes, too. */
 static int post_cleanup(void *ud, const kn_http_request *rq, kn_reply *reply, kn_err *err)
 {
     kn_studio *s = ud;
     kn_cleanup c = {0};
-    const json_t *dry = json_object_get(kn_http_json(rq), "dry_run");
-    json_t *settings = NULL;
-    if (json_object_size(kn_http_json(rq)) > (dry ? 1u : 0u) || (dry && !json_is_boolean(dry)))
-        return kn_fail(err, KN_EINVAL, "dry_run: expected true or false, and nothing else");
+    const json_t *dry = json_object_get(kn_http_json(rq), "dry_run"),
+                 *all = json_object_get(kn_http_json(rq), "caches");
+    json_t *settings = NULL, *caches = NULL;
+    if (json_object_size(kn_http_json(rq)) > (dry ? 1u : 0u) + (all ? 1u : 0u) ||
+        (dry && !json_is_boolean(dry)) || (all && !json_is_boolean(all)))
+        return kn_fail(err, KN_EINVAL, "dry_run, caches: expected true or false, and nothing else");
     int rc = kn_settings_load(s->queue, &settings, err);
     kn_retention limits = kn_housekeeping_limits(settings);
     json_decref(settings);
     if (!rc)
         rc = kn_cleanup_run(s->queue, &limits, json_is_true(dry), &c, err);
+    if (!rc && json_is_true(all))
+        rc = kn_caches_clear(s->places.cache, json_is_true(dry), &caches, err);
+    json_t *o = rc ? NULL : kn_cleanup_to_json(&c);
+    if (caches)
+        json_object_set_new(o, "caches", caches);
+    kn_cleanup_done(&c);
     if (rc)
         return rc;
-    json_t *o = kn_cleanup_to_json(&c);
-    kn_cleanup_done(&c);
     return kn_reply_json(reply, 200, o, err);
 }
 

@@ -86,8 +86,8 @@ static void test_add_and_watch(void **state)
 static void test_watch_json(void **state)
 {
     (void)state;
-    outcome o = run("queue", "add", "--model", "demo", "--prompt", "a red ball", "--steps", "200",
-                    "--threads", "1", "--watch", "--json", HERE); /* of steps in a hurry some are said */
+    outcome o = run("queue", "add", "--model", "demo", "--prompt", "a red ball", "--steps", "300", "--threads",
+                    "1", "--watch", "--json", HERE);
     must_succeed(&o);
     json_t *first = json_loads(o.out, JSON_DISABLE_EOF_CHECK, NULL);
     assert_true(strncmp(text_of(first, "id"), "job_", 4) == 0);
@@ -290,6 +290,31 @@ static void test_cleanup(void **state)
     check_runs(run("queue", "show", new, HERE));
 }
 
+/* What runs keep to save time goes when it is asked for. */
+static void test_caches(void **state)
+{
+    char id[64];
+    (void)state;
+    outcome o = run("queue", "add", "--model", "demo", "--prompt", "a red ball", "--steps", "1", HERE);
+    id_of(&o, id);
+    wait_state(id, "completed");
+    int n = count_files("cache/text", ".safetensors");
+    assert_true(n >= 1);
+    check_runs(run("cleanup", HERE));
+    o = run("cleanup", "--caches", "--dry-run", HERE);
+    must_succeed(&o);
+    has(o.out, "text states in ");
+    has(o.out, "would be removed");
+    outcome_done(&o);
+    assert_int_equal(count_files("cache/text", ".safetensors"), n);
+    o = run("cleanup", "--caches", "--json", HERE);
+    json_t *c = json_of(&o), *first = json_array_get(json_object_get(c, "caches"), 0);
+    assert_string_equal(text_of(first, "name"), "text states");
+    assert_int_equal(json_integer_value(json_object_get(first, "files")), n);
+    json_decref(c);
+    assert_int_equal(count_files("cache/text", ".safetensors"), 0);
+}
+
 static void test_logs(void **state)
 {
     (void)state;
@@ -310,7 +335,7 @@ int main(void)
         cmocka_unit_test(test_hold),          cmocka_unit_test(test_files_are_sent),
         cmocka_unit_test(test_failed_job),    cmocka_unit_test(test_refused),
         cmocka_unit_test(test_environment),   cmocka_unit_test(test_cleanup),
-        cmocka_unit_test(test_logs),
+        cmocka_unit_test(test_caches),        cmocka_unit_test(test_logs),
     };
     return cmocka_run_group_tests(tests, server_make, server_stop);
 }
