@@ -161,7 +161,7 @@ static int end(const pull *p, const json_t *d, kn_hub_pulled *ret, kn_err *err)
 static int ask(pull *p, json_t **ret, kn_err *err)
 {
     int rc = call(p, "GET", "", ret, err);
-    if (rc == KN_EIO && kn_clock_s() - p->heard_s < PATIENCE_S && !p->cancel_s)
+    if (rc == KN_EIO && kn_clock_s() - p->heard_s < PATIENCE_S && !(p->cancel_s > 0))
         return 0;
     if (!rc)
         p->heard_s = kn_clock_s();

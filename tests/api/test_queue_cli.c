@@ -86,8 +86,8 @@ static void test_add_and_watch(void **state)
 static void test_watch_json(void **state)
 {
     (void)state;
-    outcome o = run("queue", "add", "--model", "demo", "--prompt", "a red ball", "--steps", "300", "--threads",
-                    "1", "--watch", "--json", HERE);
+    outcome o = run("queue", "add", "--model", "demo", "--prompt", "a red ball", "--steps", "300",
+                    "--threads", "1", "--watch", "--json", HERE);
     must_succeed(&o);
     json_t *first = json_loads(o.out, JSON_DISABLE_EOF_CHECK, NULL);
     assert_true(strncmp(text_of(first, "id"), "job_", 4) == 0);

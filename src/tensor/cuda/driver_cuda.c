@@ -328,7 +328,7 @@ int kn_gpu_wait(kn_gpu *g, kn_gpu_queue q, kn_err *err)
 void *kn_gpu_stream(kn_gpu *g, kn_gpu_queue q)
 {
     enter(g);
-    return g->streams[q];
+    return (void *)g->streams[q];
 }
 
 int kn_gpu_launched(kn_gpu *g, const char *what, kn_err *err)
