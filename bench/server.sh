@@ -49,7 +49,7 @@ shares() { # shares NAME: what NAME's lines say, as members of an object
 job >/dev/null # the first one warms up
 : >"$data/quiet" >"$data/busy" >"$data/elsewhere"
 for i in $(seq "$rounds"); do
-    job >>"$data/quiet"
+    { job && echo; } >>"$data/quiet"
     crowd busy env
     crowd elsewhere chrt --idle 0
 done
