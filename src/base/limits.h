@@ -42,6 +42,8 @@
 #define KN_LIMIT_TEXT_CACHE_BYTES (1ull << 30)
 /* Packed weights kept on disk: both experts of Wan 2.2 A14B in bf16 are 57 GB. The least recently used go. */
 #define KN_LIMIT_PACKED_CACHE_BYTES (64ull << 30)
+/* Of a large disk, what packed weights leave free: a few hours of video, or a model to fetch. */
+#define KN_LIMIT_PACKED_CACHE_SPARE_BYTES (10ull << 30)
 /* Blocks of a denoiser: the deepest published ones have about 60. */
 #define KN_LIMIT_BLOCKS 1024
 /* A message between server and worker: a request or a result; prompts are the largest part. */

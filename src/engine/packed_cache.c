@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/dirs.h"
@@ -16,6 +15,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "engine/fingerprint.h"
+#include "engine/hardware.h"
 
 /* ---- names ---- */
 
@@ -90,19 +90,20 @@ static bool is_worth(const kn_packed_want *w, uint64_t bytes)
     return w->dtype == KN_I8 || (w->comes_and_goes && bytes <= source + source / 8);
 }
 
-/* A tenth of the disk stays free. */
+bool kn_packed_cache_fits(uint64_t bytes, uint64_t disk_free, uint64_t disk_total)
+{
+    enum { SMALL = 100 };
+    uint64_t spare = disk_total / 10;
+    if (spare > KN_LIMIT_PACKED_CACHE_SPARE_BYTES)
+        spare = KN_LIMIT_PACKED_CACHE_SPARE_BYTES;
+    return bytes < disk_free / SMALL || (bytes < disk_free && disk_free - bytes >= spare);
+}
+
 static bool has_room(const char *folder, uint64_t bytes)
 {
-    struct statvfs v;
-    char *at = kn_strdup(folder);
-    while (at && !kn_path_exists(at) && strrchr(at, '/') > at)
-        *strrchr(at, '/') = '\0';
-    bool known = at && !statvfs(at, &v);
-    free(at);
-    if (!known)
-        return false;
-    uint64_t left = (uint64_t)v.f_bavail * v.f_frsize, all = (uint64_t)v.f_blocks * v.f_frsize;
-    return left > bytes && left - bytes >= all / 10;
+    kn_disk d;
+    kn_disk_look(folder, &d);
+    return kn_packed_cache_fits(bytes, d.free_bytes, d.total_bytes);
 }
 
 /* ---- the folder ---- */

@@ -26,4 +26,8 @@ typedef struct kn_packed_want {
  * it after the weights are freed. */
 kn_packed *kn_packed_cache_open(const kn_run *r, const kn_packed_want *w);
 
+/* Whether a file of so many bytes may be written: a tenth of the disk stays free, or
+ * KN_LIMIT_PACKED_CACHE_SPARE_BYTES of a large one.  What takes less than a hundredth of the room there is always may. */
+bool kn_packed_cache_fits(uint64_t bytes, uint64_t disk_free, uint64_t disk_total);
+
 #endif
