@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/limits.h"
 #include "base/mem.h"
 #include "cli/queue.h"
 #include "hub/url.h"
@@ -146,13 +147,49 @@ static int parse_count(const char *text, long long most, const char *what, long 
     return 0;
 }
 
+/* The next page of the line, added to `queue`; *ret_more: there is another one. */
+static int add_page(kn_client *c, json_t *queue, bool *ret_more, kn_err *err)
+{
+    json_t *jobs = json_object_get(queue, "jobs"), *page = NULL;
+    kn_buf b;
+    kn_buf_init(&b, 4096);
+    kn_buf_puts(&b, "/api/v1/queue?after=");
+    kn_url_escape(&b, kn_queue_text(json_array_get(jobs, json_array_size(jobs) - 1), "id"), "");
+    char *path = kn_buf_take(&b);
+    int rc = path ? kn_client_call(c, "GET", path, NULL, &page, err)
+                  : kn_fail(err, KN_EFORMAT, "the server's id of a job is no id");
+    free(path);
+    size_t n = json_array_size(json_object_get(page, "jobs"));
+    *ret_more = n && json_is_true(json_object_get(page, "has_more"));
+    if (n)
+        json_array_extend(jobs, json_object_get(page, "jobs"));
+    json_decref(page);
+    return rc;
+}
+
+/* The whole line; jobs that move meanwhile may be missing, or there twice, as ever with pages. */
+static int fetch_queue(kn_client *c, json_t **ret, kn_err *err)
+{
+    json_t *queue = NULL;
+    int rc = kn_client_call(c, "GET", "/api/v1/queue", NULL, &queue, err);
+    bool has_more = json_is_true(json_object_get(queue, "has_more"));
+    while (!rc && has_more && json_array_size(json_object_get(queue, "jobs")) < 2 * KN_LIMIT_QUEUE)
+        rc = add_page(c, queue, &has_more, err);
+    json_object_del(queue, "has_more");
+    if (rc)
+        json_decref(queue);
+    else
+        *ret = queue;
+    return rc;
+}
+
 static int list(kn_client *c, long long n_last, bool json, kn_err *err)
 {
     json_t *queue = NULL, *paused = NULL, *ended = NULL;
     char path[96];
     snprintf(path, sizeof path, "/api/v1/jobs?state=completed,failed,cancelled&limit=%lld",
              n_last ? n_last : 1);
-    int rc = kn_client_call(c, "GET", "/api/v1/queue", NULL, &queue, err);
+    int rc = fetch_queue(c, &queue, err);
     if (!rc)
         rc = kn_client_call(c, "GET", "/api/v1/jobs?state=paused&limit=199", NULL, &paused, err);
     if (!rc)

@@ -168,7 +168,7 @@ int kn_queue_watch(kn_client *c, const char *id, bool json, kn_err *err)
 static int find_first(kn_client *c, char *id, size_t size, kn_err *err)
 {
     json_t *queue = NULL;
-    int rc = kn_client_call(c, "GET", "/api/v1/queue", NULL, &queue, err);
+    int rc = kn_client_call(c, "GET", "/api/v1/queue?limit=1", NULL, &queue, err);
     const json_t *first = json_array_get(json_object_get(queue, "jobs"), 0);
     if (!rc && !first)
         rc = kn_fail(err, KN_ENOTFOUND, "no job runs or waits");

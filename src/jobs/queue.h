@@ -65,8 +65,9 @@ typedef struct kn_job_filter {
 } kn_job_filter;
 /* By creation. *ret_jobs: heap array of *ret_n, each for kn_job_done. */
 int kn_queue_list(kn_queue *q, const kn_job_filter *f, kn_job **ret_jobs, int *ret_n, kn_err *err);
-/* Those that wait, in the order in which they will be claimed; the first KN_LIMIT_QUEUE. */
-int kn_queue_waiting(kn_queue *q, kn_job **ret_jobs, int *ret_n, kn_err *err);
+/* Those that wait, in the order in which they will be claimed, at most `limit`: from the first one on, or those that stand behind `after`
+ * (the id of any job that is or was in line; KN_ENOTFOUND: there is none). */
+int kn_queue_waiting(kn_queue *q, const char *after, int limit, kn_job **ret_jobs, int *ret_n, kn_err *err);
 /* Jobs a state. */
 int kn_queue_count(kn_queue *q, int64_t ret_counts[KN_JOB_STATE_COUNT], kn_err *err);
 

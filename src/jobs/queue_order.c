@@ -90,15 +90,39 @@ int kn_line_first(kn_db *db, kn_job *ret, kn_err *err)
     return 0;
 }
 
-int kn_queue_waiting(kn_queue *q, kn_job **ret_jobs, int *ret_n, kn_err *err)
+static int line_after(kn_db *db, const char *after, int limit, kn_job **ret_jobs, int *ret_n, kn_err *err)
+{
+    kn_job last = {0};
+    kn_stmt st;
+    int rc = kn_job_load(db, after, &last, err);
+    if (rc)
+        return rc;
+    kn_stmt_init(&st, db,
+                 "SELECT " KN_JOB_COLUMNS " FROM jobs WHERE " KN_SQL_IS_WAITING
+                 " AND (-priority, place, id) > (?, ?, ?) ORDER BY priority DESC, place, id LIMIT ?");
+    kn_stmt_int(&st, -last.priority);
+    kn_stmt_int(&st, last.place);
+    kn_stmt_text(&st, last.id);
+    kn_stmt_int(&st, limit);
+    rc = kn_job_collect(&st, ret_jobs, ret_n, err);
+    kn_job_done(&last);
+    return rc;
+}
+
+int kn_queue_waiting(kn_queue *q, const char *after, int limit, kn_job **ret_jobs, int *ret_n, kn_err *err)
 {
     kn_stmt st;
+    int rc;
     pthread_mutex_lock(&q->lock);
-    kn_stmt_init(&st, q->db,
-                 "SELECT " KN_JOB_COLUMNS " FROM jobs WHERE " KN_SQL_IS_WAITING
-                 " ORDER BY priority DESC, place, id LIMIT ?");
-    kn_stmt_int(&st, KN_LIMIT_QUEUE);
-    int rc = kn_job_collect(&st, ret_jobs, ret_n, err);
+    if (after) {
+        rc = line_after(q->db, after, limit, ret_jobs, ret_n, err);
+    } else {
+        kn_stmt_init(&st, q->db,
+                     "SELECT " KN_JOB_COLUMNS " FROM jobs WHERE " KN_SQL_IS_WAITING
+                     " ORDER BY priority DESC, place, id LIMIT ?");
+        kn_stmt_int(&st, limit);
+        rc = kn_job_collect(&st, ret_jobs, ret_n, err);
+    }
     pthread_mutex_unlock(&q->lock);
     return rc;
 }

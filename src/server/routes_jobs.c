@@ -6,7 +6,7 @@
 #include "base/limits.h"
 #include "server/studio.h"
 
-enum { DEFAULT_PAGE = 50 };
+enum { DEFAULT_PAGE = 50, MOST_PAGE = KN_LIMIT_JOB_PAGE - 1 };
 
 static int reply_job(kn_studio *s, kn_reply *reply, int status, kn_job *take, kn_err *err)
 {
@@ -197,7 +197,7 @@ static int make_jobs(void *ud, const kn_http_request *rq, kn_reply *reply, kn_er
     kn_job_filter f = {.before = kn_http_query(rq, "before"), .text = kn_http_query(rq, "text")};
     int rc = kn_http_query_only(rq, known, err);
     if (!rc)
-        rc = kn_http_query_int(rq, "limit", DEFAULT_PAGE, 1, KN_LIMIT_JOB_PAGE - 1, &limit, err);
+        rc = kn_http_query_int(rq, "limit", DEFAULT_PAGE, 1, MOST_PAGE, &limit, err);
     if (!rc)
         rc = parse_states(kn_http_query(rq, "state"), &f.states, err);
     if (!rc && order && strcmp(order, "asc") && strcmp(order, "desc"))
@@ -227,32 +227,48 @@ static json_t *counts_to_json(const int64_t counts[KN_JOB_STATE_COUNT])
     return o;
 }
 
-static int make_queue(void *ud, const kn_http_request *rq, kn_reply *reply, kn_err *err)
+static int list_running(kn_studio *s, kn_job **ret_jobs, int *ret_n, kn_err *err)
 {
-    kn_studio *s = ud;
+    kn_job_filter f = {.oldest_first = true, .limit = KN_LIMIT_JOB_PAGE};
+    for (int i = 0; i < KN_JOB_STATE_COUNT; i++)
+        f.states |= kn_job_state_is_active((kn_job_state)i) ? 1u << i : 0;
+    return kn_queue_list(s->queue, &f, ret_jobs, ret_n, err);
+}
+
+/* At most `limit` of those that wait: behind `after`, else those that run and the first of them. */
+static int reply_queue(kn_studio *s, kn_reply *reply, const char *after, int limit, kn_err *err)
+{
     kn_job *running = NULL, *waiting = NULL;
     int n_running = 0, n_waiting = 0;
     int64_t counts[KN_JOB_STATE_COUNT];
-    kn_job_filter f = {.oldest_first = true, .limit = KN_LIMIT_JOB_PAGE};
-    (void)rq;
-    for (int i = 0; i < KN_JOB_STATE_COUNT; i++)
-        f.states |= kn_job_state_is_active((kn_job_state)i) ? 1u << i : 0;
-    int rc = kn_queue_list(s->queue, &f, &running, &n_running, err);
+    int rc = after ? 0 : list_running(s, &running, &n_running, err);
     if (!rc)
-        rc = kn_queue_waiting(s->queue, &waiting, &n_waiting, err);
+        rc = kn_queue_waiting(s->queue, after, limit + 1, &waiting, &n_waiting, err);
     if (!rc)
         rc = kn_queue_count(s->queue, counts, err);
+    int n_shown = n_waiting > limit ? limit : n_waiting;
     json_t *jobs = rc ? NULL : jobs_to_json(s, running, n_running),
-           *rest = rc ? NULL : jobs_to_json(s, waiting, n_waiting);
+           *rest = rc ? NULL : jobs_to_json(s, waiting, n_shown);
     json_array_extend(jobs, rest);
     json_decref(rest);
     free_jobs(running, n_running);
     free_jobs(waiting, n_waiting);
     return rc ? rc
               : kn_reply_json(reply, 200,
-                              json_pack("{s:o, s:o, s:b}", "jobs", jobs, "counts", counts_to_json(counts),
-                                        "paused", kn_supervisor_is_held(s->supervisor)),
+                              json_pack("{s:o, s:b, s:o, s:b}", "jobs", jobs, "has_more", n_waiting > limit,
+                                        "counts", counts_to_json(counts), "paused",
+                                        kn_supervisor_is_held(s->supervisor)),
                               err);
+}
+
+static int make_queue(void *ud, const kn_http_request *rq, kn_reply *reply, kn_err *err)
+{
+    static const char *const known[] = {"limit", "after", NULL};
+    int64_t limit = MOST_PAGE;
+    int rc = kn_http_query_only(rq, known, err);
+    if (!rc)
+        rc = kn_http_query_int(rq, "limit", MOST_PAGE, 1, MOST_PAGE, &limit, err);
+    return rc ? rc : reply_queue(ud, reply, kn_http_query(rq, "after"), (int)limit, err);
 }
 
 static int get_queue(void *ud, const kn_http_request *rq, kn_reply *reply, kn_err *err)
@@ -263,13 +279,15 @@ static int get_queue(void *ud, const kn_http_request *rq, kn_reply *reply, kn_er
 static int hold_queue(void *ud, const kn_http_request *rq, kn_reply *reply, kn_err *err)
 {
     int rc = kn_studio_hold(ud, true, err);
-    return rc ? rc : make_queue(ud, rq, reply, err);
+    (void)rq;
+    return rc ? rc : reply_queue(ud, reply, NULL, MOST_PAGE, err);
 }
 
 static int release_queue(void *ud, const kn_http_request *rq, kn_reply *reply, kn_err *err)
 {
     int rc = kn_studio_hold(ud, false, err);
-    return rc ? rc : make_queue(ud, rq, reply, err);
+    (void)rq;
+    return rc ? rc : reply_queue(ud, reply, NULL, MOST_PAGE, err);
 }
 
 const kn_route kn_routes_jobs[] = {

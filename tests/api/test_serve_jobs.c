@@ -126,6 +126,21 @@ static void test_worker_stuck(void **state)
     reply_done(&r);
 }
 
+static void check_page(const char *query, const char *const *ids, bool has_more)
+{
+    char path[160];
+    snprintf(path, sizeof path, "/api/v1/queue%s", query);
+    reply r = get(&server, path);
+    expect(&r, 200);
+    const json_t *jobs = json_object_get(r.json, "jobs");
+    size_t n = 0;
+    for (; ids[n]; n++)
+        assert_string_equal(text_of(json_array_get(jobs, n), "id"), ids[n]);
+    assert_int_equal(json_array_size(jobs), n);
+    assert_int_equal(json_is_true(json_object_get(r.json, "has_more")), has_more);
+    reply_done(&r);
+}
+
 /* A failed job never stops the queue, and says why. */
 static void test_failed(void **state)
 {
@@ -164,7 +179,17 @@ static void test_order(void **state)
     assert_int_equal(json_array_size(jobs), 4);
     for (size_t i = 0; i < 4; i++)
         assert_string_equal(text_of(json_array_get(jobs, i), "id"), order[i]);
-    reply r = act(&server, running, "cancel");
+    assert_true(json_is_false(json_object_get(queue.json, "has_more")));
+    check_page("?limit=2", (const char *const[]){running, c, b, NULL}, true);
+    snprintf(path, sizeof path, "?limit=2&after=%s", b);
+    check_page(path, (const char *const[]){a, NULL}, false);
+    reply r = get(&server, "/api/v1/queue?after=job_00000000000000000000");
+    expect(&r, 404);
+    reply_done(&r);
+    r = get(&server, "/api/v1/queue?limit=200");
+    expect(&r, 400);
+    reply_done(&r);
+    r = act(&server, running, "cancel");
     json_decref(wait_job(&server, a, "completed"));
     reply_done(&r);
     reply_done(&queue);

@@ -102,3 +102,24 @@ test('a failure keeps its reason', async () => {
     await until(async () => (await message.count()) === 0, 'the message goes');
     await close();
 });
+
+test('of a long line the first part is shown, and the rest when it is asked for', async () => {
+    const n = 106;
+    const { page, wrongs, close } = await openPage(studio.url, { tab: 'queue' });
+    await clearJobs(studio.url);
+    await api(studio.url, 'POST', '/api/v1/queue/pause', {});
+    for (let i = 0; i < n; i++)
+        await submit(`number ${i}`);
+    const more = page.getByRole('button', { name: `Show more (${n - 100} left)` });
+    await more.waitFor();
+    await until(async () => (await waiting(page)).length === 100, 'the first hundred');
+    await row(page, 'number 99').getByRole('button', { name: 'Move down' }).click();
+    await until(async () => (await waiting(page))[99] === 'number 100', 'one comes from behind');
+    await more.click();
+    await until(async () => (await waiting(page)).length === n, 'all of them');
+    assert.deepEqual((await waiting(page)).slice(98, 103), ['number 98', 'number 100', 'number 99', 'number 101', 'number 102']);
+    await clearJobs(studio.url);
+    await api(studio.url, 'POST', '/api/v1/queue/resume', {});
+    assert.deepEqual(wrongs, []);
+    await close();
+});

@@ -11,11 +11,29 @@ static void check_line(kn_queue *q, const char *expected)
     kn_job *jobs;
     int n;
     char line[MAX_JOBS + 1] = "";
-    must(kn_queue_waiting(q, &jobs, &n, err));
+    must(kn_queue_waiting(q, NULL, MAX_JOBS + 1, &jobs, &n, err));
     assert_in_range(n, 0, MAX_JOBS);
     for (int i = 0; i < n; i++)
         line[i] = *json_string_value(json_object_get(jobs[i].request, "prompt"));
     free_jobs(jobs, n);
+    assert_string_equal(line, expected);
+}
+
+/* The same in pages of two. */
+static void check_pages(kn_queue *q, const char *expected)
+{
+    char line[MAX_JOBS + 1] = "", after[KN_JOB_ID_BYTES] = "";
+    int total = 0, n = 2;
+    while (n == 2) {
+        kn_job *jobs;
+        must(kn_queue_waiting(q, *after ? after : NULL, 2, &jobs, &n, err));
+        assert_in_range(total + n, 0, MAX_JOBS);
+        for (int i = 0; i < n; i++)
+            line[total++] = *json_string_value(json_object_get(jobs[i].request, "prompt"));
+        if (n)
+            memcpy(after, jobs[n - 1].id, sizeof after);
+        free_jobs(jobs, n);
+    }
     assert_string_equal(line, expected);
 }
 
@@ -47,6 +65,31 @@ static void test_first_come_first_served(void **state)
         claim(f->q, ids[i]);
     assert_int_equal(kn_queue_claim(f->q, NULL, NULL), KN_ENOTFOUND);
     check_line(f->q, "");
+}
+
+/* A page begins behind the last job of the one before, also when that has left the line meanwhile. */
+static void test_pages(void **state)
+{
+    fixture *f = *state;
+    char ids[8][KN_JOB_ID_BYTES];
+    kn_job *jobs;
+    int n;
+    submit_all(f->q, 5, ids);
+    submit(f->q, "f", 7, ids[5]);
+    submit(f->q, "g", -7, ids[6]);
+    submit(f->q, "h", 7, ids[7]);
+    check_pages(f->q, "fhabcdeg");
+    move(f->q, ids[6], ids[0]);
+    check_pages(f->q, "fhgabcde");
+    claim(f->q, ids[5]);
+    must(kn_queue_waiting(f->q, ids[5], 3, &jobs, &n, err));
+    assert_int_equal(n, 3);
+    assert_string_equal(jobs[0].id, ids[7]);
+    free_jobs(jobs, n);
+    must(kn_queue_waiting(f->q, ids[4], 3, &jobs, &n, err)); /* the last one */
+    assert_int_equal(n, 0);
+    free_jobs(jobs, n);
+    assert_int_equal(kn_queue_waiting(f->q, "job_00000000000000000000", 3, &jobs, &n, NULL), KN_ENOTFOUND);
 }
 
 static void test_priority(void **state)
@@ -204,6 +247,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_first_come_first_served, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_pages, setup, teardown),
         cmocka_unit_test_setup_teardown(test_priority, setup, teardown),
         cmocka_unit_test_setup_teardown(test_move, setup, teardown),
         cmocka_unit_test_setup_teardown(test_moves_that_are_refused, setup, teardown),

@@ -27,7 +27,7 @@ function onArrow(e: KeyboardEvent): void {
 }
 
 function Tabs() {
-    const n = queueIds.value.length;
+    const n = queueIds.value.length; /* beyond 99 nobody counts */
     return (
         <nav class="tabs" aria-label="Parts of the studio" onKeyDown={onArrow}>
             {TABS.map((t) => (

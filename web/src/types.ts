@@ -96,6 +96,7 @@ export interface Model {
 
 export interface QueueReply {
     jobs: Job[];
+    has_more: boolean;
     counts: Partial<Record<JobState, number>>;
     paused: boolean;
 }

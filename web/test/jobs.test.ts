@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { ApiError, call, isLocked } from '../src/api';
-import { accept, counts, forget, jobOf, loadOutputs, loadQueue, onEvent, outputIds, outputsText, pausedIds, queueIds, recentIds, stoppedIds } from '../src/state/jobs';
+import { accept, counts, forget, jobOf, loadOutputs, loadQueue, onEvent, outputIds, outputsText, pausedIds, queueHasMore, queueIds, recentIds, showMoreWaiting, stoppedIds,
+    waitingCount, waitingShown } from '../src/state/jobs';
 import { act } from '../src/state/actions';
 import { share, sizeOf, stateText, wholeRequest } from '../src/state/job_kind';
 import { outputFacts, phaseTimes } from '../src/tabs/output_facts';
@@ -40,6 +41,35 @@ test('the queue is as the server orders it', async () => {
     assert.deepEqual(queueIds.value, ['job_c', 'job_b', 'job_a']);
     assert.equal(counts.value.queued, 1);
     clear();
+});
+
+test('of a long queue the first part is known, and more when it is asked for', async () => {
+    const asked: string[] = [];
+    const line = Array.from({ length: 450 }, (_, i) => job(`job_${String(i).padStart(3, '0')}`, 'queued'));
+    globalThis.fetch = async (input) => {
+        const query = new URL(String(input), 'http://x').searchParams;
+        asked.push(String(input));
+        const from = query.has('after') ? line.findIndex((j) => j.id === query.get('after')) + 1 : 0;
+        const jobs = line.slice(from, from + Number(query.get('limit')));
+        return new Response(JSON.stringify({ jobs, has_more: from + jobs.length < line.length, counts: { queued: line.length }, paused: false }));
+    };
+    await loadQueue();
+    assert.deepEqual(asked, ['/api/v1/queue?limit=102']);
+    assert.equal(queueIds.value.length, 102);
+    assert.equal(queueHasMore.value, true);
+    assert.equal(waitingCount.value, 450);
+    accept(job('job_new', 'queued'));
+    assert.ok(!queueIds.value.includes('job_new')); /* it is behind those that are known */
+    showMoreWaiting();
+    showMoreWaiting();
+    await loadQueue();
+    assert.equal(queueIds.value.length, 302);
+    assert.equal(new Set(queueIds.value).size, 302);
+    assert.ok(asked.includes('/api/v1/queue?limit=103&after=job_198'));
+    waitingShown.value = 100;
+    forget('job_new');
+    clear();
+    queueHasMore.value = false;
 });
 
 test('an answer that was asked for before an event does not undo the event', async () => {

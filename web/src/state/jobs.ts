@@ -1,11 +1,15 @@
 /* The jobs this page knows: one signal a job, and lists of ids.  Lists come from the server, events keep them current. */
-import { batch, signal, type Signal } from '@preact/signals';
+import { batch, computed, signal, type Signal } from '@preact/signals';
 import { get, isAbort } from '../api';
 import type { Job, JobsReply, QueueReply, StudioEvent } from '../types';
 import { isActive, isWaiting, promptOf } from './job_kind';
 import { complain } from './messages';
 
 const PAGE = 48;
+const QUEUE_PAGE = 199; /* the most that one answer has */
+/* Of those that wait; two more are asked for, so that the last one shown can be moved down. */
+const WAITING_SHOWN = 100;
+const WAITING_AHEAD = 2;
 const known = new Map<string, Signal<Job>>();
 /* When the last event about a job, and about its progress, came: an answer that was asked for earlier may be older. */
 const told = new Map<string, number>();
@@ -15,7 +19,9 @@ let now = 0;
 /* To be asked before the server is: what it answers is compared with the events that come meanwhile. */
 export const moment = () => now;
 
-export const queueIds = signal<readonly string[]>([]); /* those that run, then those that wait */
+export const queueIds = signal<readonly string[]>([]); /* those that run, then those that wait: of many the first ones */
+export const queueHasMore = signal(false);
+export const waitingShown = signal(WAITING_SHOWN);
 export const pausedIds = signal<readonly string[]>([]);
 export const stoppedIds = signal<readonly string[]>([]); /* failed, cancelled */
 export const outputIds = signal<readonly string[]>([]);
@@ -24,6 +30,8 @@ export const outputsText = signal('');
 export const isOutputsLoading = signal(true);
 export const recentIds = signal<readonly string[]>([]); /* the newest completed, whatever is searched */
 export const counts = signal<QueueReply['counts']>({});
+/* All that wait, those that are not known included. */
+export const waitingCount = computed(() => (counts.value.queued ?? 0) + (counts.value.interrupted ?? 0));
 export const isHeld = signal(false);
 export const isLoaded = signal(false);
 
@@ -56,14 +64,33 @@ const stateOf = (id: string) => known.get(id)?.value.state;
 
 /* ---- from the server ---- */
 
+async function getQueue(): Promise<QueueReply> {
+    let wanted = waitingShown.value + WAITING_AHEAD;
+    const page = (after: string) => get<QueueReply>(`/api/v1/queue?limit=${Math.min(wanted, QUEUE_PAGE)}${after}`);
+    const all = await page('');
+    while (all.has_more && (wanted -= QUEUE_PAGE) > 0) {
+        const next = await page(`&after=${all.jobs.at(-1)!.id}`);
+        const known = new Set(all.jobs.map((j) => j.id)); /* the line may move meanwhile */
+        all.jobs.push(...next.jobs.filter((j) => !known.has(j.id)));
+        all.has_more = next.has_more;
+    }
+    return all;
+}
+
 export async function loadQueue(): Promise<void> {
     const asked = now;
-    const reply = await get<QueueReply>('/api/v1/queue');
+    const reply = await getQueue();
     const ids = putAll(reply.jobs, asked);
     queueIds.value = ids.filter((id) => isActive(stateOf(id)!) || isWaiting(stateOf(id)!));
+    queueHasMore.value = reply.has_more;
     counts.value = reply.counts;
     isHeld.value = reply.paused;
     isLoaded.value = true;
+}
+
+export function showMoreWaiting(): void {
+    waitingShown.value += WAITING_SHOWN;
+    loadQueue().catch(complain);
 }
 
 async function loadList(states: string, limit: number): Promise<string[]> {
@@ -161,7 +188,7 @@ function place(job: Job): void {
     insert(recentIds, job.id, isDone);
     if (!inQueue)
         queueIds.value = queueIds.value.filter((id) => id !== job.id);
-    else if (!queueIds.value.includes(job.id))
+    else if (!queueIds.value.includes(job.id) && !(queueHasMore.value && isWaiting(job.state))) /* else it is behind them */
         queueIds.value = [...queueIds.value, job.id];
 }
 

@@ -1,6 +1,6 @@
 import { Form } from '../form/form';
 import { promptOf, share, stateText, isActive } from '../state/job_kind';
-import { jobOf, queueIds, recentIds } from '../state/jobs';
+import { jobOf, queueHasMore, queueIds, recentIds, waitingCount } from '../state/jobs';
 import { models, usableModels } from '../state/models';
 import { go } from '../router';
 import { stageId } from '../state/stage';
@@ -31,13 +31,14 @@ function Reel() {
     const queue = queueIds.value;
     const ids = [...new Set([...queue.slice(0, MOST_QUEUED), ...recentIds.value])].slice(0, MOST);
     const nQueued = Math.min(queue.length, MOST_QUEUED);
+    const nLeft = queueHasMore.value ? waitingCount.value - nQueued : queue.length - nQueued;
     if (ids.length === 0)
         return null;
     return (
         <nav class="reel" aria-label="Recent videos">
             {ids.slice(0, nQueued).map((id) => <ReelItem key={id} id={id} />)}
-            {queue.length > nQueued && (
-                <button type="button" class="reel-item reel-blank" onClick={() => go('queue')}>{queue.length - nQueued} more wait</button>
+            {nLeft > 0 && (
+                <button type="button" class="reel-item reel-blank" onClick={() => go('queue')}>{nLeft} more wait</button>
             )}
             {ids.slice(nQueued).map((id) => <ReelItem key={id} id={id} />)}
         </nav>

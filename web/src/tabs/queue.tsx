@@ -2,15 +2,15 @@
 import { useState } from 'preact/hooks';
 import { duration, plural } from '../format';
 import { isActive, isWaiting } from '../state/job_kind';
-import { counts, isHeld, isLoaded, jobOf, pausedIds, queueIds, recentIds, stoppedIds } from '../state/jobs';
+import {
+    counts, isHeld, isLoaded, jobOf, pausedIds, queueHasMore, queueIds, recentIds, showMoreWaiting, stoppedIds, waitingCount, waitingShown,
+} from '../state/jobs';
 import { hold, remove } from '../state/actions';
 import { go } from '../router';
 import { Button } from '../ui/button';
 import { Confirm } from '../ui/dialog';
 import { Empty } from '../ui/empty';
 import { PausedRow, RunningRow, StoppedRow, WaitingRow } from './queue_rows';
-
-const SHOWN = 100;
 
 function Tile({ value, name }: { value: string; name: string }) {
     return (
@@ -39,7 +39,10 @@ function secondsLeft(typical: number | null): number | null {
             return null;
         sum += s;
     }
-    return sum;
+    if (!queueHasMore.value)
+        return sum;
+    const unknown = waitingCount.value - queueIds.value.filter((id) => isWaiting(jobOf(id)!.value.state)).length;
+    return typical === null ? null : sum + Math.max(unknown, 0) * typical;
 }
 
 function Statistics() {
@@ -49,7 +52,7 @@ function Statistics() {
     return (
         <dl class="tiles">
             <Tile value={String(queueIds.value.filter((id) => isActive(jobOf(id)!.value.state)).length)} name="running" />
-            <Tile value={String((c.queued ?? 0) + (c.interrupted ?? 0))} name="waiting" />
+            <Tile value={String(waitingCount.value)} name="waiting" />
             <Tile value={String(c.completed ?? 0)} name="completed" />
             <Tile value={String(c.failed ?? 0)} name="failed" />
             <Tile value={typical === null ? '–' : duration(typical)} name="a job, lately" />
@@ -78,16 +81,15 @@ function ClearStopped() {
 }
 
 function Waiting({ ids }: { ids: readonly string[] }) {
-    const [nShown, setShown] = useState(SHOWN);
+    const nShown = waitingShown.value;
+    const n = queueHasMore.value ? waitingCount.value : ids.length;
     return (
         <section>
-            <h2>Waiting <span class="count">{ids.length}</span></h2>
+            <h2>Waiting <span class="count">{n}</span></h2>
             <ol class="rows">
                 {ids.slice(0, nShown).map((id, i) => <WaitingRow key={id} id={id} index={i} all={ids} />)}
             </ol>
-            {ids.length > nShown && (
-                <Button onClick={() => setShown(nShown + SHOWN)}>Show more ({ids.length - nShown} left)</Button>
-            )}
+            {n > nShown && <Button onClick={showMoreWaiting}>Show more ({n - nShown} left)</Button>}
         </section>
     );
 }

@@ -4,7 +4,7 @@ import { bytes, duration } from '../format';
 import { act } from '../state/actions';
 import { loadRequest, setValue, model } from '../state/draft';
 import { isActive, isFinal, isWaiting, promptOf, sizeOf, stateText } from '../state/job_kind';
-import { counts, jobOf, queueIds } from '../state/jobs';
+import { counts, jobOf, queueHasMore, queueIds } from '../state/jobs';
 import { stageId } from '../state/stage';
 import type { Job } from '../types';
 import { Button, LinkButton } from '../ui/button';
@@ -63,13 +63,15 @@ function ratio(job: Job): string {
 function RunningScreen({ job }: { job: Job }) {
     const preview = usePreview(job);
     const place = queueIds.value.indexOf(job.id);
+    const before = place < 0 && queueHasMore.value ? `More than ${queueIds.value.length} before it`
+        : place > 0 ? `${place} before it` : 'Next in line';
     return (
         <div class="screen">
             <div class="frame" style={{ aspectRatio: ratio(job) }}>
                 {preview ? <img class="preview" src={preview} alt="What sampling has so far" />
                     : <div class={isActive(job.state) ? 'developing' : 'developing still'} />}
                 {isWaiting(job.state) && (
-                    <p class="on-frame">{place > 0 ? `${place} before it` : 'Next in line'}</p>
+                    <p class="on-frame">{before}</p>
                 )}
                 {job.state === 'paused' && <p class="on-frame"><Icon name="pause" /> Paused</p>}
             </div>
