@@ -5,19 +5,11 @@
 # what is looked for, so only differences within one run count.
 set -eu
 cd "$(dirname "$0")/.."
+. bench/studio.sh
 rounds=${ROUNDS:-5} steps=${STEPS:-200}
 cmake --build build --target kinora >/dev/null
-out=bench/results/$(date -u +%Y-%m-%d)-$(git rev-parse --short HEAD)-overhead.json
-data=$(mktemp -d)
-build/kinora serve --port 0 --data-dir "$data" >"$data/out" 2>"$data/err" &
-server=$!
-trap 'kill $server; wait $server 2>/dev/null; rm -rf "$data"' EXIT
-until grep -q 'Kinora is at' "$data/out"; do sleep 0.05; done
-api=http://127.0.0.1:$(sed -n 's/.*:\([0-9]*\)$/\1/p' "$data/out")/api/v1
-
-number() { # number NAME: the first number of that name
-    grep -o "\"$1\": *[0-9.]*" | head -1 | sed 's/.*: *//'
-}
+out=$(result_path overhead)
+studio_start
 
 command_round() { # engine's seconds, the rest
     begin=$(date +%s.%N)
@@ -28,15 +20,10 @@ command_round() { # engine's seconds, the rest
 }
 
 api_round() { # engine's seconds, the rest
-    id=$(curl -s "$api/jobs" -H 'Content-Type: application/json' \
-        -d "{\"model\": \"demo\", \"prompt\": \"a red ball\", \"steps\": $steps, \"seed\": 1}" | sed 's/.*"id":"\([^"]*\)".*/\1/')
-    until curl -s "$api/jobs/$id" >"$data/job" && grep -q '"state":"completed"' "$data/job"; do sleep 0.5; done
+    id=$(studio_submit "{\"model\": \"demo\", \"prompt\": \"a red ball\", \"steps\": $steps, \"seed\": 1}")
+    studio_wait "$id" completed
     engine=$(sed 's/.*"timings":[^]]*\]//' "$data/job" | number seconds)
     echo "$engine $(number created_at <"$data/job") $(number finished_at <"$data/job")" | awk '{ printf "%.4f %.4f\n", $1, $3 - $2 - $1 }'
-}
-
-median() { # median COLUMN FILE
-    awk -v c="$1" '{ print $c }' "$2" | sort -n | sed -n "$(((rounds + 1) / 2))p"
 }
 
 api_round >"$data/first" # the worker begins, weights are packed
@@ -51,6 +38,6 @@ paste "$data/command" "$data/api" | awk '{ printf "%.4f\n", ($3 + $4) / ($1 + $2
     printf '"command_engine_s": %s, "command_rest_s": %s, ' "$(median 1 "$data/command")" "$(median 2 "$data/command")"
     printf '"api_engine_s": %s, "api_rest_s": %s, ' "$(median 1 "$data/api")" "$(median 2 "$data/api")"
     printf '"api_rest_share": %s, "api_to_command": %s}\n' \
-        "$(awk '{ printf "%.5f\n", $2 / $1 }' "$data/api" | sort -n | sed -n "$(((rounds + 1) / 2))p")" "$(median 1 "$data/ratio")"
+        "$(awk '{ printf "%.5f\n", $2 / $1 }' "$data/api" >"$data/share"; median 1 "$data/share")" "$(median 1 "$data/ratio")"
 } >"$out"
 cat "$out"

@@ -122,8 +122,6 @@ int kn_cmd_serve(const kn_args *a)
         {"webhook-delays", "S,S,...",
          "seconds between the tries of a webhook (default: 5,30,120,600,3600,21600)", NULL, &delays},
         {"names", "A,B", "more names under which browsers reach the server", NULL, &names},
-        {"webhook-delays", "S,S,...",
-         "seconds between the tries of a webhook (default: 5,30,120,600,3600,21600)", NULL, &delays},
         {0},
     };
     kn_err err = {0};

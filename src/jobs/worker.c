@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/pace.h"
 #include "base/ram.h"
 #include "engine/generate.h"
 #include "jobs/thumbnail.h"
@@ -25,8 +26,6 @@ enum { GRACE_S = 20 };
 enum { LOOK_S = 1, SCARCE_PART = 10 };
 /* As often as a person can follow. */
 static const double STEP_PAUSE_S = 0.33;
-/* So many times what saving a preview took pass before the next one: they may cost a hundredth of the time. */
-static const double PREVIEW_PAUSE = 100;
 
 typedef struct worker {
     kn_wire wire;
@@ -40,7 +39,7 @@ typedef struct worker {
     atomic_bool cancel;
     kn_warm *warm;                   /* what stays loaded: the working thread's alone */
     double said_s;                   /* when a step was last said */
-    double preview_s;                /* when the next preview may be saved */
+    kn_pace previews;                /* saving them */
     const char *thumbnail, *preview; /* of the running job; files */
 } worker;
 
@@ -191,11 +190,11 @@ static void on_preview(void *ud, int width, int height, const float *rgb)
 {
     worker *w = ud;
     double begin = kn_clock_s();
-    if (!w->preview || begin < w->preview_s)
+    if (!w->preview || !kn_pace_is_due(&w->previews, begin))
         return;
     kn_thumbnail_save(width, height, rgb, w->preview, NULL);
     double end = kn_clock_s();
-    w->preview_s = end + PREVIEW_PAUSE * (end - begin);
+    kn_pace_did(&w->previews, end - begin, end);
 }
 
 static const char *text_of(const json_t *order, const char *name)
@@ -212,7 +211,7 @@ static int generate(worker *w, const json_t *order, json_t **ret, kn_err *err)
     kn_request_init(&rq);
     w->thumbnail = text_of(order, "thumbnail");
     w->preview = text_of(order, "preview");
-    w->preview_s = 0; /* of each job the first one at once */
+    w->previews = (kn_pace){0}; /* of each job the first one at once */
     kn_generate_opts opts = {.event = on_event,
                              .event_ud = w,
                              .planned = on_plan,

@@ -13,14 +13,15 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/pace.h"
 
 enum {
-    TICK_MS = 1000,
-    STOP_MS = 300,      /* how long clients may take to hear that the server stops */
-    LAZY_PAUSE = 100,   /* so many times what pushing to everybody took pass before the next time */
-    MAX_LAZY_MS = 1000, /* who watches a number that stands still for longer thinks that nothing happens */
-    NS_PER_MS = 1000000,
+    TICK_S = 1,
+    STOP_MS = 300, /* how long clients may take to hear that the server stops */
 };
+
+/* Who watches a number that stands still for longer thinks that nothing happens. */
+static const double MAX_LAZY_S = 1;
 
 struct kn_loop {
     kn_http *h;
@@ -32,7 +33,8 @@ struct kn_loop {
     bool is_stopping;
     /* Of the thread: */
     kn_peer *peers;
-    int64_t next_tick_ns, next_lazy_ns;
+    double next_tick_s;
+    kn_pace lazy; /* pushing what may wait to everybody */
 };
 
 /* ---- from other threads ---- */
@@ -168,16 +170,16 @@ static void serve_woken(kn_loop *l)
 }
 
 /* What a turn costs does not depend on what else the machine does. */
-static int64_t cpu_ns(void)
+static double cpu_s(void)
 {
     struct timespec t;
-    return clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t) ? 0 : (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+    return clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t) ? 0 : (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
 /* Who cannot be sent to now is served when he can. */
 static void serve_lazily(kn_loop *l)
 {
-    int64_t before = cpu_ns(), most = (int64_t)MAX_LAZY_MS * NS_PER_MS;
+    double before = cpu_s();
     pthread_mutex_lock(&l->lock);
     l->is_lazy_due = false;
     pthread_mutex_unlock(&l->lock);
@@ -186,8 +188,7 @@ static void serve_lazily(kn_loop *l)
         if (!(p->watched & EPOLLOUT))
             serve(l, p, 0);
     }
-    int64_t pause = LAZY_PAUSE * (cpu_ns() - before);
-    l->next_lazy_ns = kn_clock_ns() + (pause < most ? pause : most);
+    kn_pace_did(&l->lazy, cpu_s() - before, kn_clock_s());
 }
 
 static void tick(kn_loop *l)
@@ -220,20 +221,20 @@ static void serve_events(kn_loop *l, int timeout_ms)
 /* Does what is due by time; false: the server stops. */
 static bool keep_time(kn_loop *l, int *ret_timeout_ms)
 {
-    int64_t now = kn_clock_ns();
+    double now = kn_clock_s();
     pthread_mutex_lock(&l->lock);
     bool is_stopping = l->is_stopping, is_lazy_due = l->is_lazy_due;
     pthread_mutex_unlock(&l->lock);
-    if (is_lazy_due && now >= l->next_lazy_ns) {
+    if (is_lazy_due && kn_pace_is_due(&l->lazy, now)) {
         serve_lazily(l);
         is_lazy_due = false;
     }
-    if (now >= l->next_tick_ns) {
+    if (now >= l->next_tick_s) {
         tick(l);
-        l->next_tick_ns = now + (int64_t)TICK_MS * NS_PER_MS;
+        l->next_tick_s = now + TICK_S;
     }
-    int64_t next = is_lazy_due && l->next_lazy_ns < l->next_tick_ns ? l->next_lazy_ns : l->next_tick_ns;
-    *ret_timeout_ms = next > now ? (int)((next - now) / NS_PER_MS) + 1 : 0;
+    double next = is_lazy_due && l->lazy.next_s < l->next_tick_s ? l->lazy.next_s : l->next_tick_s;
+    *ret_timeout_ms = next > now ? (int)((next - now) * 1e3) + 1 : 0;
     return !is_stopping;
 }
 
@@ -241,7 +242,8 @@ static void *run(void *arg)
 {
     kn_loop *l = arg;
     int timeout_ms;
-    l->next_tick_ns = kn_clock_ns() + (int64_t)TICK_MS * NS_PER_MS;
+    l->next_tick_s = kn_clock_s() + TICK_S;
+    l->lazy.max_pause_s = MAX_LAZY_S;
     while (keep_time(l, &timeout_ms))
         serve_events(l, timeout_ms);
     serve_woken(l);
@@ -250,8 +252,8 @@ static void *run(void *arg)
         p->kind->end(p);
         serve(l, p, EPOLLIN);
     }
-    int64_t end = kn_clock_ns() + (int64_t)STOP_MS * NS_PER_MS;
-    while (l->peers && kn_clock_ns() < end)
+    double end = kn_clock_s() + STOP_MS * 1e-3;
+    while (l->peers && kn_clock_s() < end)
         serve_events(l, STOP_MS / 10);
     while (l->peers)
         drop(l, l->peers);
