@@ -31,9 +31,9 @@ last_busy() {
     while :; do
         sleep 0.02
         is=$(cpu_s "$1") t=$(now)
-        if [ "$(echo "$is $seen" | awk '{ print $1 - $2 > 0.05 }')" = 1 ]; then
+        if [ "$(echo "$is $seen" | awk '{ print ($1 - $2 > 0.05) }')" = 1 ]; then
             at=$t seen=$is
-        elif [ "$(echo "$t $at" | awk '{ print $1 - $2 > 0.5 }')" = 1 ]; then
+        elif [ "$(echo "$t $at" | awk '{ print ($1 - $2 > 0.5) }')" = 1 ]; then
             echo "$at"
             return
         fi
@@ -66,6 +66,6 @@ done
         "$rounds" "$width" "$height" "$frames" "$(cut -d' ' -f1 /proc/loadavg)"
     printf '"answered_s": %s, "cancelled_s": %s, "idle_s": %s, "all": [%s]}\n' \
         "$(median 1 "$data/rounds")" "$(median 2 "$data/rounds")" "$(median 3 "$data/rounds")" \
-        "$(awk '{ printf "%s[%s, %s, %s]", NR > 1 ? ", " : "", $1, $2, $3 }' "$data/rounds")"
+        "$(awk '{ printf "%s[%s, %s, %s]", (NR > 1 ? ", " : ""), $1, $2, $3 }' "$data/rounds")"
 } >"$out"
 cat "$out"
