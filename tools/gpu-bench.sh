@@ -26,5 +26,6 @@ card=$(nvidia-smi --query-gpu=name,driver_version --format=csv,noheader | head -
         done
     done
     printf ']}\n'
-} >"$out"
+} >"$out.part"
+mv "$out.part" "$out"
 echo "$out"

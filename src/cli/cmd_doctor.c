@@ -19,9 +19,9 @@ static bool encodes(const json_t *encoders, const char *name)
 
 static void advise(json_t *list, const kn_device *dev, const kn_gpus *gpus, const json_t *encoders)
 {
-    if (gpus->n && !dev->has_own_memory)
-        json_array_append_new(list, json_string("the processor computes, the GPU does not: an NVIDIA card "
-                                                "needs libkinora-cuda.so (docs/cuda.md)"));
+    json_t *idle = kn_gpus_why_idle(gpus, dev);
+    if (idle)
+        json_array_append_new(list, idle);
     if (!dev->has_bf16)
         json_array_append_new(
             list, json_string("this processor has no bf16 arithmetic: f32 is the default and slower"));

@@ -405,6 +405,7 @@ int kn_generate(const kn_model_desc *desc, const kn_request *rq, const kn_genera
     if (rc)
         goto out;
     snprintf(res.device, sizeof res.device, "%s", dev->description);
+    snprintf(res.backend, sizeof res.backend, "%s", dev->name);
     rc = identify_state(state, opts, &res, &notes, err);
     if (!rc)
         rc = run_job(desc, model, dev, opts, state, &notes, &res, err);
@@ -456,9 +457,9 @@ json_t *kn_result_to_json(const kn_model_desc *desc, const kn_result *r)
                                                  (json_int_t)r->spans[i].weights_made, "weights_recalled",
                                                  (json_int_t)r->spans[i].weights_recalled));
     return json_pack(
-        "{s:s, s:s, s:s, s:s, s:o?, s:I, s:s, s:i, s:i, s:I, s:i, s:s, s:s, s:o, s:i, s:i, s:f, s:o}",
-        "generator", "kinora", "version", KN_VERSION, "family", desc->name, "device", r->device, "request",
-        kn_request_to_json(&r->request), "peak_bytes", (json_int_t)r->peak_bytes, "dtype",
+        "{s:s, s:s, s:s, s:s, s:s, s:o?, s:I, s:s, s:i, s:i, s:I, s:i, s:s, s:s, s:o, s:i, s:i, s:f, s:o}",
+        "generator", "kinora", "version", KN_VERSION, "family", desc->name, "device", r->device, "backend",
+        r->backend, "request", kn_request_to_json(&r->request), "peak_bytes", (json_int_t)r->peak_bytes, "dtype",
         kn_dtype_name(r->plan.dtype), "blocks", r->plan.n_blocks, "resident_blocks",
         r->plan.policy.n_resident, "vae_tile", (json_int_t)r->plan.policy.vae_tile, "segments", r->n_segments,
         "frames_hash", r->frames_hash, "encoder", r->encoder, "encode_attempts", attempts_to_json(r),

@@ -48,6 +48,18 @@ static void add_disk(json_t *list, const char *use, char *path)
     free(path);
 }
 
+json_t *kn_gpus_why_idle(const kn_gpus *gpus, const kn_device *dev)
+{
+    kn_device *card = NULL;
+    kn_err err = {0};
+    if (gpus->n == 0 || dev->has_own_memory)
+        return NULL;
+    bool opens = kn_device_open("cuda", NULL, &card, &err) == 0;
+    kn_device_close(card);
+    return json_sprintf("the processor computes, the GPU does not: %s (docs/cuda.md)",
+                        opens ? "it was not asked for" : err.msg);
+}
+
 json_t *kn_hardware_to_json(const char *processor, const kn_gpus *gpus)
 {
     json_t *list = json_array(), *disks = json_array();

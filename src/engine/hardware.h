@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/json.h"
+#include "tensor/device.h"
 
 enum { KN_MAX_GPUS = 16 };
 
@@ -46,6 +47,9 @@ void kn_disk_look(const char *path, kn_disk *ret);
 double kn_disk_read_rate(const char *path);
 /* Bytes of the files below a path, links followed. */
 uint64_t kn_disk_usage(const char *path);
+
+/* Why the GPUs that there are do not compute, and what to do about it; NULL: there is none, or `dev` is one. */
+json_t *kn_gpus_why_idle(const kn_gpus *gpus, const kn_device *dev);
 
 /* Everything as one object: processor, memory, gpus, disks of the folders that Kinora writes to. NULL without memory. */
 json_t *kn_hardware_to_json(const char *processor, const kn_gpus *gpus);

@@ -31,9 +31,9 @@ static json_t *load_policy(kn_studio *s, const kn_device *dev, const kn_gpus *gp
         json_array_append_new(warnings,
                               json_string("preferred_dtype is bf16, which this processor computes without "
                                           "instructions for it: slower than f32"));
-    if (gpus->n && !dev->has_own_memory)
-        json_array_append_new(warnings, json_string("the processor computes, the GPU does not: an NVIDIA "
-                                                    "card needs libkinora-cuda.so (docs/cuda.md)"));
+    json_t *idle = kn_gpus_why_idle(gpus, dev);
+    if (idle)
+        json_array_append_new(warnings, idle);
     return json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:o}", "preferred_dtype", wanted ? wanted : "auto",
                      "selected_dtype",
                      wanted && strcmp(wanted, "auto") ? wanted

@@ -47,9 +47,10 @@ static json_t *result_of(const kn_job *j)
            frames = json_number_value(json_object_get(request, "frames"));
     if (j->state != KN_JOB_COMPLETED)
         return json_null();
-    return json_pack("{s:s, s:O?, s:O?, s:s, s:f, s:O?, s:O?, s:O?}", "video_file", kn_path_base(j->output),
+    return json_pack("{s:s, s:O?, s:O?, s:O?, s:f, s:O?, s:O?, s:O?}", "video_file", kn_path_base(j->output),
                      "model", json_object_get(j->request, "model"), "encoder",
-                     json_object_get(j->result, "encoder"), "backend", "cpu", "duration_seconds",
+                     json_object_get(j->result, "encoder"), "backend",
+                     json_object_get(j->result, "backend"), "duration_seconds",
                      fps > 0 ? frames / fps : 0, "total_frames", json_object_get(request, "frames"),
                      "encoded_frames", json_object_get(request, "frames"), "loras",
                      json_object_get(j->request, "lora"));
@@ -97,6 +98,7 @@ static const kn_alias names[] = {
     {"seed", "seed"},
     {"width", "width"},
     {"height", "height"},
+    {"backend", "device"},
     {NULL, NULL},
 };
 
@@ -108,15 +110,6 @@ static int number_of(const char *name, const json_t *v, double min, double max, 
     if ((!text && !json_is_number(v)) || (text && (end == text || *end)) || !(*ret >= min && *ret <= max))
         return kn_fail(err, KN_EINVAL, "%s: expected a number from %g to %g", name, min, max);
     return 0;
-}
-
-static int check_backend(const json_t *v, kn_err *err)
-{
-    const char *name = json_string_value(v);
-    if (name && (strcmp(name, "auto") == 0 || strcmp(name, "cpu") == 0))
-        return 0;
-    return kn_fail(err, KN_EUNSUPPORTED, "backend: \"%.32s\", expected auto or cpu: this build has no other",
-                   name ? name : "");
 }
 
 static int add_lora(json_t *loras, const json_t *id, kn_err *err)
@@ -144,8 +137,6 @@ static int take_field(call *c, const char *name, const json_t *v, kn_err *err)
         return number_of(name, v, 0.01, MAX_SECONDS, &c->seconds, err);
     if (strcmp(name, "lora_scale") == 0)
         return number_of(name, v, 0, 2, &c->lora_scale, err);
-    if (strcmp(name, "backend") == 0)
-        return check_backend(v, err);
     if (strcmp(name, "lora_id") == 0)
         return add_lora(c->loras, v, err);
     if (strcmp(name, "lora_ids"))

@@ -19,7 +19,7 @@ static void *load(void)
     static const char *const places[] = {"", "../lib/kinora/"};
     const char *given = getenv("KINORA_CUDA_LIBRARY");
     char program[PATH_MAX], path[PATH_MAX + 64];
-    if (given)
+    if (given && *given)
         return dlopen(given, RTLD_NOW | RTLD_LOCAL);
     ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
     program[n > 0 ? n : 0] = '\0';

@@ -18,11 +18,7 @@ static int make(void **state)
     if (!s || place_make(&p))
         return -1;
     s->place = p;
-    s->hub = stand_in_new();
-    has_text(s->hub, "model_index.json", "{\"_class_name\": \"X\", \"vae\": [\"d\", \"V\"]}");
-    has_text(s->hub, "vae/config.json", "{}");
-    has_weights(s->hub, "vae/model.safetensors", 3000000, 1);
-    has_weights(s->hub, "lora.safetensors", 5000, 2);
+    s->hub = stand_in_with_model();
     setenv("HF_ENDPOINT", s->hub->url, 1);
     s->studio = studio_in(p);
     setenv("HF_ENDPOINT", "http://127.0.0.1:1", 1); /* of no interest: the server fetches */

@@ -211,11 +211,12 @@ static void test_videogen(void **state)
     (void)state;
     reply made = send_json(
         &server, "POST", "/api/generate/text2video",
-        "{\"prompt\": \"bars\", \"model_id\": \"testsrc\", \"num_frames\": 4, \"backend\": \"auto\"}");
+        "{\"prompt\": \"bars\", \"model_id\": \"testsrc\", \"num_frames\": 4, \"backend\": \"cpu\"}");
     expect(&made, 200);
     json_t *task = wait_task(text_of(made.json, "task_id"));
     assert_string_equal(text_of(task, "status"), "completed");
     assert_string_equal(text_of(task, "task_type"), "text2video");
+    assert_string_equal(text_of(json_object_get(task, "result"), "backend"), "cpu");
     const char *file = text_of(json_object_get(task, "result"), "video_file");
     snprintf(path, sizeof path, "/api/videos/%s", file);
     reply video = get(&server, path);
@@ -244,6 +245,17 @@ static void test_videogen(void **state)
     json_decref(other);
     json_decref(task);
     free(png);
+}
+
+static void test_videogen_refused(void **state)
+{
+    (void)state;
+    reply r = send_json(&server, "POST", "/api/generate/text2video",
+                        "{\"prompt\": \"bars\", \"model_id\": \"testsrc\", \"backend\": \"abacus\"}");
+    expect(&r, 400);
+    assert_non_null(strstr(r.body, "abacus"));
+    assert_non_null(strstr(r.body, "auto|cpu|cuda"));
+    reply_done(&r);
 }
 
 static void test_videogen_cancel(void **state)
@@ -320,6 +332,7 @@ int main(void)
         cmocka_unit_test(test_openai_delete_running),
         cmocka_unit_test(test_openai_refused),
         cmocka_unit_test(test_videogen),
+        cmocka_unit_test(test_videogen_refused),
         cmocka_unit_test(test_videogen_cancel),
         cmocka_unit_test(test_videogen_runtime),
         cmocka_unit_test(test_meta),

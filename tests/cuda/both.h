@@ -45,7 +45,6 @@ static inline void both_close(both *b)
 /* What an operation works on; the same values on both devices. */
 typedef struct both_case {
     kn_ctx *c;
-    bool is_card;
     kn_dtype act; /* f32 on the processor; what is tested on the card */
     kn_dtype weights;
     uint64_t seed;
@@ -129,7 +128,6 @@ static inline float *both_run(both *b, int which, both_fn fn, const void *arg, k
     if (kn_ctx_init(&c, b->dev[which], KN_F32, (size_t)1 << 30, &err))
         fail_msg("%s", err.msg);
     both_case k = {.c = &c,
-                   .is_card = which,
                    .act = which ? act : KN_F32,
                    .weights = which ? weights : KN_F32,
                    .seed = 5};

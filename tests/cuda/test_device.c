@@ -49,7 +49,11 @@ static void no_library(void **state)
     assert_int_equal(kn_device_open("auto", NULL, &dev, &err), 0);
     assert_string_equal(dev->name, "cpu");
     kn_device_close(dev);
-    setenv("KINORA_CUDA_LIBRARY", kept ? kept : "", 1);
+    setenv("KINORA_CUDA_LIBRARY", "", 1); /* as if it were not set */
+    assert_int_equal(kn_device_open("cuda", NULL, &dev, &err), KN_EDEVICE);
+    assert_non_null(strstr(err.msg, "its library is not there"));
+    if (kept)
+        setenv("KINORA_CUDA_LIBRARY", kept, 1);
     free(kept);
 }
 

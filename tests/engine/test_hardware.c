@@ -144,6 +144,20 @@ static void as_json(void **state)
     json_decref(o);
 }
 
+static void why_idle(void **state)
+{
+    (void)state;
+    kn_device cpu = {.name = "cpu"}, card = {.name = "cuda", .has_own_memory = true};
+    kn_gpus g;
+    kn_gpus_find(KN_FAKE_NVML, "/nowhere/drm", &g);
+    setenv("KINORA_CUDA_LIBRARY", "/nowhere/libkinora-cuda.so", 1);
+    json_t *why = kn_gpus_why_idle(&g, &cpu);
+    assert_non_null(strstr(json_string_value(why), "/nowhere/libkinora-cuda.so"));
+    assert_null(kn_gpus_why_idle(&g, &card));
+    assert_null(kn_gpus_why_idle(&(kn_gpus){.n = 0}, &cpu));
+    json_decref(why);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -168,6 +182,7 @@ int main(void)
         cmocka_unit_test(disks),
         cmocka_unit_test(memory),
         cmocka_unit_test(as_json),
+        cmocka_unit_test(why_idle),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -395,6 +395,17 @@ static inline void behave(stand_in *s)
     pthread_mutex_unlock(&s->lock);
 }
 
+/* Its repository holds a model of three files, of 3 MB, and a LoRA. */
+static inline stand_in *stand_in_with_model(void)
+{
+    stand_in *s = stand_in_new();
+    has_text(s, "model_index.json", "{\"_class_name\": \"X\", \"vae\": [\"d\", \"V\"]}");
+    has_text(s, "vae/config.json", "{}");
+    has_weights(s, "vae/model.safetensors", 3000000, 1);
+    has_weights(s, "lora.safetensors", 5000, 2);
+    return s;
+}
+
 /* The nth (from 0) request whose address has `path` in it; false: it was not made. */
 static inline bool nth_asked(stand_in *s, const char *path, int nth, asked *ret)
 {

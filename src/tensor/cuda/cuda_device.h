@@ -20,7 +20,7 @@ typedef struct kn_cuda_range {
 
 /* A piece of a weight on its way onto the card. */
 typedef struct kn_cuda_stage {
-    void *host, *raw;   /* as it lies in the file, on the host and on the card; KN_CUDA_STAGE_BYTES each */
+    void *host, *raw;   /* as it lies in the file, on the host and on the card; STAGE_BYTES of cuda_weight.c each */
     kn_gpu_event *done; /* with both */
 } kn_cuda_stage;
 
@@ -58,6 +58,13 @@ static inline void *kn_cuda_stream(kn_device *dev)
 static inline size_t kn_cuda_align(size_t bytes)
 {
     return (bytes + KN_CUDA_ALIGN - 1) / KN_CUDA_ALIGN * KN_CUDA_ALIGN;
+}
+
+/* Elements of a row of a weight, or of what is multiplied with it; int8 products ask for whole steps of 16. */
+static inline int64_t kn_cuda_row_stride(kn_dtype dtype, int64_t n)
+{
+    enum { INT8_STEP = 16 };
+    return dtype == KN_I8 ? (n + INT8_STEP - 1) / INT8_STEP * INT8_STEP : n;
 }
 
 static inline kn_k_mod kn_cuda_mod(kn_mod m)

@@ -30,7 +30,7 @@ static plan make_plan(const kn_linear_args *a)
     const kn_weight_spec *spec = &a->w->spec;
     plan p = {.rows = a->x.dims[0], .n = spec->dims[0], .k = spec->dims[1], .type = spec->dtype};
     bool is_int8 = p.type == KN_I8;
-    p.stride = is_int8 ? (p.k + 15) / 16 * 16 : p.k;
+    p.stride = kn_cuda_row_stride(p.type, p.k);
     p.convert = a->x.dtype != p.type;
     p.direct = !is_int8 && (!a->accumulate || (kn_is_null(a->gate.table) && a->act == KN_ACT_NONE));
     bool fused =

@@ -1,6 +1,17 @@
 /* Norms, element-wise operations and movement: each is one launch, or one strided copy. */
 #include "tensor/cuda/cuda_device.h"
 
+/* kernels.h is read by compilers that do not see the tensor layer's headers, and its numbers are theirs. */
+_Static_assert((int)KN_K_NONE == (int)KN_ACT_NONE && (int)KN_K_SILU == (int)KN_ACT_SILU &&
+                   (int)KN_K_GELU_TANH == (int)KN_ACT_GELU_TANH &&
+                   (int)KN_K_GELU_ERF == (int)KN_ACT_GELU_ERF &&
+                   (int)KN_K_QUICK_GELU == (int)KN_ACT_QUICK_GELU && (int)KN_K_RELU == (int)KN_ACT_RELU,
+               "activations");
+_Static_assert((int)KN_K_ADD == (int)KN_EWISE_ADD && (int)KN_K_MUL == (int)KN_EWISE_MUL &&
+                   (int)KN_K_AFFINE == (int)KN_EWISE_AFFINE && (int)KN_K_CLAMP == (int)KN_EWISE_CLAMP &&
+                   (int)KN_K_ACT == (int)KN_EWISE_ACT && (int)KN_K_GATE_ADD == (int)KN_EWISE_GATE_ADD,
+               "element-wise operations");
+
 static int64_t last_dim(kn_tensor t)
 {
     return t.dims[t.n_dims - 1];

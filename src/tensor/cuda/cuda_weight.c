@@ -7,8 +7,6 @@
 
 /* A piece: long enough for full speed on the bus, short enough to keep two on both sides. */
 enum { STAGE_BYTES = 16 << 20 };
-/* Bytes that rows of an int8 matrix are padded to: what its products ask for. */
-enum { INT8_STEP = 16 };
 
 int kn_cuda_stages_init(kn_cuda *cuda, kn_err *err)
 {
@@ -48,9 +46,7 @@ static layout lay_out(const kn_weight_spec *spec)
     layout l = {.n_out = spec->dims[0], .n_in = spec->dims[1], .taps = 1};
     if (spec->kind == KN_WEIGHT_CONV)
         l.taps = spec->dims[2] * spec->dims[3] * spec->dims[4];
-    l.stride = l.n_in * l.taps;
-    if (spec->dtype == KN_I8)
-        l.stride = (l.stride + INT8_STEP - 1) / INT8_STEP * INT8_STEP;
+    l.stride = kn_cuda_row_stride(spec->dtype, l.n_in * l.taps);
     l.data = kn_cuda_align(kn_dtype_bytes(spec->dtype, l.n_out * l.stride));
     l.bias = spec->bias ? kn_cuda_align((size_t)l.n_out * sizeof(float)) : 0;
     l.bias_bf16 = spec->bias ? kn_cuda_align((size_t)l.n_out * 2) : 0;
