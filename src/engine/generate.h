@@ -37,7 +37,7 @@ typedef struct kn_result {
     double speedup; /* of sampling by that, measured; 0: no step was computed */
     double seconds;
     char device[160];
-    char backend[16]; /* kn_device.name: "cpu", "cuda" */
+    char backend[64]; /* kn_device.name: "cpu", "cuda" */
     char encoder[32];
     kn_sink_attempt encode_attempts[KN_SINK_ATTEMPTS]; /* encoders, in the order they were tried */
     int n_encode_attempts;

@@ -43,10 +43,10 @@ typedef struct kn_request {
     kn_strings segment_prompts;
     char *image, *last_image, *video, *mask;
     kn_strings references;
-    kn_reals control_scale;
+    kn_reals control_scale, skip_layers;
     int64_t width, height, frames, steps, seed, max_sequence_length;
     int64_t segment_frames, overlap, segment_tail, context_frames, context_overlap;
-    double fps, guidance, guidance_2, flow_shift, boundary;
+    double fps, guidance, guidance_2, skip_begin, skip_end, flow_shift, boundary;
     char *scheduler, *speed, *cache, *guidance_method, *colour_match;
     char *dtype, *device, *pin;
     int64_t threads, vae_tile, resident_blocks, memory_budget;

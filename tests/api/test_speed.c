@@ -1,4 +1,4 @@
-/* --speed and --cache: fewer steps computed, said as it was, and resumed to the same frames. --guidance-method. */
+/* --speed and --cache: fewer steps computed, said as it was, and resumed to the same frames. --guidance-method, --skip-layers. */
 #include "program.h"
 
 #define OF(steps)                                                                                            \
@@ -76,6 +76,30 @@ static void test_guidance_methods(void **state)
                 "cfg|cfg-zero|apg");
 }
 
+/* --skip-layers touches the prediction for the negative prompt in the steps that it names, wherever blocks are. */
+static void test_skip_layers(void **state)
+{
+    (void)state;
+#define SKIP "--skip-layers", "1", "--skip-begin"
+    summary plain = summary_of(run("generate", OF("4"))),
+            skipped = summary_of(run("generate", OF("4"), SKIP, "0.25", "--skip-end", "0.75"));
+    assert_string_not_equal(skipped.hash, plain.hash);
+    assert_string_equal(
+        summary_of(run("generate", OF("4"), SKIP, "0.25", "--skip-end", "0.75", "--resident-blocks", "0"))
+            .hash,
+        skipped.hash);
+    assert_string_not_equal(summary_of(run("generate", OF("4"), SKIP, "0.25", "--skip-end", "0.5")).hash,
+                            skipped.hash);
+    assert_string_equal(summary_of(run("generate", OF("4"), SKIP, "0.8", "--skip-end", "0.9")).hash,
+                        plain.hash); /* between two steps */
+    check_fails(run("generate", OF("4"), "--skip-layers", "99"), 2, "skip_layers: 99",
+                "whole numbers from 0");
+    check_fails(run("generate", OF("4"), "--skip-layers", "0.5"), 2, "skip_layers: 0.5", "whole numbers");
+    check_fails(run("generate", OF("4"), "--skip-begin", "0.5"), 2, "skip_begin", "need skip_layers");
+    check_fails(run("generate", OF("4"), "--skip-layers", "0", "--guidance", "1"), 2, "guidance 1",
+                "above 1");
+}
+
 /* A number of the plan's sampling phase. */
 static double sampling(outcome o, const char *key)
 {
@@ -144,9 +168,13 @@ static void test_resumed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_steps_are_left_out),    cmocka_unit_test(test_caches),
-        cmocka_unit_test(test_guidance_methods),      cmocka_unit_test(test_plans_know),
-        cmocka_unit_test(test_plans_know_the_memory), cmocka_unit_test(test_resumed),
+        cmocka_unit_test(test_steps_are_left_out),
+        cmocka_unit_test(test_caches),
+        cmocka_unit_test(test_guidance_methods),
+        cmocka_unit_test(test_skip_layers),
+        cmocka_unit_test(test_plans_know),
+        cmocka_unit_test(test_plans_know_the_memory),
+        cmocka_unit_test(test_resumed),
     };
     return cmocka_run_group_tests(tests, place_make, place_remove);
 }

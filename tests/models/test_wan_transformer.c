@@ -201,9 +201,10 @@ static void streamed_blocks_give_the_same_result(void **state)
 }
 
 /* A context whose last 500 rows are equal, and the same with one of them counted 500 times. */
-static float *run_padded(dit *d, bool folded, int64_t *ret_n)
+static float *run_padded_with(dit *d, const kn_wan_transformer *m, bool folded, const bool *skipped,
+                              int64_t *ret_n)
 {
-    const kn_wan_config *f = &d->m.config;
+    const kn_wan_config *f = &m->config;
     kn_ctx *c = &d->c;
     float text[512 * 64] = {0}, noise[4 * 4 * 4 * 64];
     assert_true(f->text_dim <= 64 && f->in_channels <= 64);
@@ -214,19 +215,47 @@ static float *run_padded(dit *d, bool folded, int64_t *ret_n)
     kn_scope scope = kn_scope_open(c);
     kn_wan_context context;
     kn_tensor t = kn_from_f32(c, KN_F32, KN_DIMS(folded ? 13 : 512, f->text_dim), text);
-    kn_wan_context_init(c, &d->m, t, (kn_tensor){0}, NULL, &context);
+    kn_wan_context_init(c, m, t, (kn_tensor){0}, NULL, &context);
     context.n_equal = folded ? 500 : 0;
+    context.skipped = skipped;
     kn_rope rope = kn_wan_rope(c, f->head_dim, 4, 2, 2);
     kn_wan_input in = {
         .timesteps = (const float[]){500}, .n_timesteps = 1, .context = &context, .rope = &rope};
     in.latents = kn_from_f32(c, KN_F32, KN_DIMS(4, 4, 4, f->in_channels), noise);
-    kn_tensor y = kn_wan_transformer_forward(c, &d->m, &in);
+    kn_tensor y = kn_wan_transformer_forward(c, m, &in);
     must_be_ok(c);
     *ret_n = kn_numel(y);
     float *out = malloc((size_t)*ret_n * sizeof *out);
     kn_to_f32(c, y, out);
     kn_scope_close(c, scope, (kn_tensor){0});
     return out;
+}
+
+static float *run_padded(dit *d, bool folded, int64_t *ret_n)
+{
+    return run_padded_with(d, &d->m, folded, NULL, ret_n);
+}
+
+/* A block that a context leaves out is as if the model did not have it; the other one of a pair still has it. */
+static void skipped_blocks(void **state)
+{
+    dit d;
+    dit_open(&d, *state, FIXTURE("wan21-t2v/model/transformer"),
+             FIXTURE("wan21-t2v/model/transformer/config.json"), KN_F32);
+    kn_wan_config shorter = d.m.config;
+    bool skipped[KN_WAN_MAX_LAYERS] = {0};
+    skipped[--shorter.n_layers] = true;
+    kn_wan_transformer_load(&d.streamed, &shorter, KN_ALL_BLOCKS, &d.loader);
+    must(kn_loader_finish(&d.loader, (const char *const[]){NULL}, err));
+    int64_t n;
+    float *whole = run_padded(&d, true, &n), *got = run_padded_with(&d, &d.m, true, skipped, &n),
+          *want = run_padded_with(&d, &d.streamed, true, NULL, &n);
+    assert_memory_equal(got, want, (size_t)n * sizeof *got);
+    assert_memory_not_equal(got, whole, (size_t)n * sizeof *got);
+    free(whole);
+    free(want);
+    free(got);
+    dit_close(&d);
 }
 
 static void folded_padding_gives_the_same_result(void **state)
@@ -348,6 +377,7 @@ int main(void)
         cmocka_unit_test(int8_stays_near_the_reference),
         cmocka_unit_test(kept_keys_give_the_same_result),
         cmocka_unit_test(streamed_blocks_give_the_same_result),
+        cmocka_unit_test(skipped_blocks),
         cmocka_unit_test(folded_padding_gives_the_same_result),
         cmocka_unit_test(meta_predicts_the_peak),
         cmocka_unit_test(wrong_configs_are_refused),

@@ -29,6 +29,25 @@ static int refuse(const kn_wan_model *m, kn_err *err, const char *what)
     return kn_fail(err, KN_EINVAL, "this model is %s: %s", kn_wan_variant(m), what);
 }
 
+static int check_skipped(const kn_wan_config *f, const kn_request *rq, kn_err *err)
+{
+    if (!rq->skip_layers.n && (!isnan(rq->skip_begin) || !isnan(rq->skip_end)))
+        return kn_fail(err, KN_EINVAL, "skip_begin and skip_end need skip_layers, too");
+    for (int i = 0; i < rq->skip_layers.n; i++) {
+        double layer = rq->skip_layers.items[i];
+        if (layer != floor(layer) || layer >= f->n_layers)
+            return kn_fail(err, KN_EINVAL,
+                           "skip_layers: %g; expected whole numbers from 0 to %d, this model's last block",
+                           layer, f->n_layers - 1);
+    }
+    if (rq->skip_layers.n && !isnan(rq->guidance) && rq->guidance <= 1)
+        return kn_fail(err, KN_EINVAL,
+                       "skip_layers changes what the negative prompt predicts, which guidance %g switches "
+                       "off; say a guidance above 1",
+                       rq->guidance);
+    return 0;
+}
+
 static int check_inputs(const kn_wan_model *m, const kn_request *rq, kn_err *err)
 {
     unsigned tasks = kn_wan_tasks(m);
@@ -50,6 +69,9 @@ static int check_inputs(const kn_wan_model *m, const kn_request *rq, kn_err *err
         return refuse(m, err, "it has no second expert");
     if (!m->dit_ck[KN_WAN_LOW] && (!isnan(rq->guidance_2) || !isnan(rq->boundary)))
         return refuse(m, err, "it has one expert and takes neither guidance_2 nor boundary");
+    int rc = check_skipped(&m->dit[KN_WAN_HIGH], rq, err);
+    if (rc)
+        return rc;
     int n = m->dit[KN_WAN_HIGH].n_vace, given = rq->control_scale.n;
     if (given > 1 && given != n)
         return kn_fail(err, KN_EINVAL,
@@ -125,6 +147,10 @@ static void default_numbers(const kn_wan_model *m, kn_request *rq)
     default_int(&rq->max_sequence_length, 512);
     /* What the published model cards use. */
     default_real(&rq->guidance, experts ? (image ? 3.5 : 4.0) : 5.0);
+    if (rq->skip_layers.n) {
+        default_real(&rq->skip_begin, 0.1);
+        default_real(&rq->skip_end, 0.9);
+    }
     default_real(&rq->flow_shift, m->scheduler.flow_shift);
     if (experts) {
         default_real(&rq->guidance_2, image ? rq->guidance : 3.0);

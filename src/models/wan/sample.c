@@ -34,6 +34,7 @@ typedef struct sampler {
     float *weights;          /* with windows: of kn_windows_weights */
     int32_t *token_timestep; /* TI2V with a picture; NULL otherwise */
     float *control_scale;
+    bool *skipped;           /* [KN_WAN_MAX_LAYERS] skip-layer guidance; NULL: none */
     const double *timesteps; /* the schedule's */
     kn_trace trace;
     kn_wan_preview preview;
@@ -221,6 +222,14 @@ static void predict_window(sampler *s, int window, const float *times, bool cfg)
     kn_scope_close(c, scope, (kn_tensor){0});
 }
 
+/* Skip-layer guidance: a worse prediction to be guided away from, in the steps that shape what there is. */
+static bool skips_layers(const sampler *s, int step)
+{
+    const kn_request *rq = s->r->rq;
+    double done = (double)step / (double)rq->steps;
+    return s->skipped && done >= rq->skip_begin && done < rq->skip_end;
+}
+
 static int predict(void *ud, int step, double timestep, const float *latents, float *cond, float *uncond,
                    kn_err *err)
 {
@@ -230,6 +239,7 @@ static int predict(void *ud, int step, double timestep, const float *latents, fl
     float times[2] = {(float)timestep, 0.0f};
     fill_input(s, latents);
     trace_input(s, step, timestep);
+    s->contexts[1].skipped = skips_layers(s, step) ? s->skipped : NULL;
     int64_t n = s->positions * f->out_channels;
     if (s->blended)
         memset(s->blended, 0, (size_t)n * 2 * sizeof *s->blended);
@@ -310,6 +320,19 @@ static int make_control_scale(sampler *s, kn_err *err)
     return 0;
 }
 
+static int mark_skipped(sampler *s, kn_err *err)
+{
+    const kn_reals *layers = &s->r->rq->skip_layers;
+    if (!layers->n)
+        return 0;
+    s->skipped = kn_calloc(KN_WAN_MAX_LAYERS, sizeof *s->skipped);
+    if (!s->skipped)
+        return kn_fail(err, KN_ENOMEM, "no memory for %d layers", (int)KN_WAN_MAX_LAYERS);
+    for (int i = 0; i < layers->n; i++)
+        s->skipped[(int)layers->items[i]] = true;
+    return 0;
+}
+
 static int sampler_init(sampler *s, kn_err *err)
 {
     const kn_wan_config *f = config(s);
@@ -329,7 +352,9 @@ static int sampler_init(sampler *s, kn_err *err)
     if (!s->input || !s->velocity || (s->windows.n > 1 && (!s->blended || !s->weights)))
         return kn_fail(err, KN_ENOMEM, "no memory for %lld latent positions", (long long)s->positions);
     int rc = mark_first_frames(s, err);
-    return rc ? rc : make_control_scale(s, err);
+    if (!rc)
+        rc = make_control_scale(s, err);
+    return rc ? rc : mark_skipped(s, err);
 }
 
 /* The clean first frames go back in at the end: the solver has moved them. */
@@ -398,6 +423,7 @@ int kn_wan_sample(kn_wan_model *m, kn_run *r, const kn_wan_text *text, const kn_
     free(s.weights);
     free(s.token_timestep);
     free(s.control_scale);
+    free(s.skipped);
     kn_wan_preview_done(&s.preview);
     return rc;
 }

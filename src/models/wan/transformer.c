@@ -194,6 +194,12 @@ static void add_hints(kn_ctx *c, const kn_wan_transformer *m, const kn_wan_input
     }
 }
 
+static bool is_skipped(const stream *s, int block)
+{
+    const bool *skipped = s->pass.context->skipped;
+    return skipped && skipped[block];
+}
+
 static void run_blocks(kn_ctx *c, const kn_wan_transformer *m, const kn_wan_input *in, stream *s, int n)
 {
     const kn_wan_config *f = &m->config;
@@ -207,7 +213,8 @@ static void run_blocks(kn_ctx *c, const kn_wan_transformer *m, const kn_wan_inpu
             return;
         snprintf(name, sizeof name, "dit.block%d", i);
         for (int k = 0; k < n; k++)
-            kn_wan_block_forward(c, &s[k].pass, b, i, name, s[k].x);
+            if (!is_skipped(&s[k], i))
+                kn_wan_block_forward(c, &s[k].pass, b, i, name, s[k].x);
         if (n_hints < f->n_vace && f->vace_layers[n_hints] == i)
             add_hints(c, m, in, n_hints++, s, n);
     }

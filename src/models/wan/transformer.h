@@ -85,6 +85,7 @@ typedef struct kn_wan_context {
     /* The last row of `text` stands for this many equal ones (0: for itself).  The reference pads prompts with zero
      * rows and attends to them all: one row counted often gives the same, for a fraction of the work. */
     int n_equal;
+    const bool *skipped; /* [n_layers] main blocks that are left out; NULL: none */
     kn_wan_kv *kv; /* NULL, or one for each block and then each VACE block */
 } kn_wan_context;
 

@@ -14,7 +14,7 @@ export const MEDIA = ['image', 'last_image', 'video', 'mask', 'reference'];
 const MAIN = ['frames', 'fps', 'steps', 'guidance', 'seed', 'speed'];
 const GROUPS: readonly [string, readonly string[]][] = [
     ['Pictures and clips', ['last_image', 'video', 'mask', 'reference', 'control_scale']],
-    ['Sampling', ['cache', 'scheduler', 'flow_shift', 'guidance_method', 'guidance_2', 'boundary', 'max_sequence_length']],
+    ['Sampling', ['cache', 'scheduler', 'flow_shift', 'guidance_method', 'skip_layers', 'skip_begin', 'skip_end', 'guidance_2', 'boundary', 'max_sequence_length']],
     ['Long videos', ['segment_prompt', 'segment_frames', 'overlap', 'segment_tail', 'colour_match']],
     ['LoRA', ['lora']],
     ['Computing', ['dtype', 'device', 'threads', 'pin', 'vae_tile', 'resident_blocks', 'memory_budget']],
