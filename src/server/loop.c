@@ -21,7 +21,7 @@ enum {
 };
 
 /* Who watches a number that stands still for longer thinks that nothing happens. */
-static const double MAX_LAZY_S = 1;
+static const double MAX_LAZY_S = 3;
 
 struct kn_loop {
     kn_http *h;

@@ -1,7 +1,7 @@
 /* One thread that pushes the messages of feeds to all who listen, and does what happens every second.
  *
  * A message that another may replace (one with a key: progress) waits until pushing such messages to everybody costs no more
- * than a hundredth of the time, a second at most: two listeners hear every step, a thousand about one a second. All others
+ * than a hundredth of the time, three seconds at most: two listeners hear every step, a thousand about one in two seconds. All others
  * are pushed at once, after what already waits. */
 #ifndef KN_SERVER_LOOP_H
 #define KN_SERVER_LOOP_H

@@ -16,11 +16,13 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
+from binding import NONE, WordHeads, word_labels
 from muon import Muon
 from text import Umt5, batch_ids, context
 from transformer import WanTransformer
 
 STEPS, BATCH, PEAK_LR, SHIFT, DROP = 52000, 32, 2e-3, 2.5, 0.1
+BINDING = 0.02  # weight of what every word is asked about its object
 IMAGES, TWO_OBJECTS = 4, 2  # clips of a batch with a given first frame; how often one of two objects is drawn, to one of one
 LATENTS, TEXT_ROWS = (16, 5, 12, 12), 32
 CONFIG = dict(num_attention_heads=6, attention_head_dim=32, in_channels=16, out_channels=16, text_dim=128, freq_dim=128,
@@ -73,34 +75,41 @@ class Data:
         two = [i for i, s in enumerate(scenes) if len(s["objects"]) > 1]
         self.rows = np.concatenate([np.arange(len(scenes))] + [two] * (TWO_OBJECTS - 1)).astype(np.int64)
         self.tokenizer = tokenizer
+        self.labels = word_labels(tokenizer, scenes, TEXT_ROWS)
 
     def batch(self, step):
         rng = np.random.default_rng([11, step])
         rows = self.rows[rng.integers(len(self.rows), size=BATCH)]
-        captions = ["" if rng.random() < DROP else self.captions[i] for i in rows]
+        dropped = rng.random(BATCH) < DROP
+        captions = ["" if d else self.captions[i] for i, d in zip(rows, dropped)]
         u = (np.arange(BATCH) + rng.random(BATCH)) / BATCH  # stratified
         sigma = SHIFT * u / (1 + (SHIFT - 1) * u)
         middle = rng.random(BATCH) < 0.7  # where what the caption says is decided
         sigma = np.where(middle, 1 / (1 + np.exp(-rng.normal(1.4, 1.0, BATCH))), sigma)
         image = rng.permutation(BATCH) < IMAGES
         ids, lengths = batch_ids(self.tokenizer, captions, TEXT_ROWS)
-        return (self.latents[torch.from_numpy(rows)].float(), ids, lengths,
+        labels = self.labels[torch.from_numpy(rows)].clone()
+        labels[torch.from_numpy(dropped)] = NONE
+        return (self.latents[torch.from_numpy(rows)].float(), ids, lengths, labels,
                 torch.from_numpy(sigma).float(), torch.from_numpy(image))
 
 
-def losses(dit, text, latents, ids, lengths, sigma, image, part):
-    """The share of the batch's mean loss that its rows in the slice `part` have."""
+def losses(dit, text, heads, latents, ids, lengths, labels, sigma, image, part):
+    """Of flow matching, the share of the batch's mean loss that its rows in the slice `part` have; and of what words say."""
     per_frame = sigma[:, None].repeat(1, LATENTS[1])
     per_frame[image, 0] = 0
     n_wanted = (per_frame > 0).sum() * LATENTS[0] * LATENTS[2] * LATENTS[3]
-    latents, ids, lengths, per_frame = (x[part] for x in (latents, ids, lengths, per_frame))
+    share = len(latents[part]) / len(latents)
+    latents, ids, lengths, labels, per_frame = (x[part] for x in (latents, ids, lengths, labels, per_frame))
     noise = torch.randn_like(latents)
     s = per_frame[:, None, :, None, None]
     x = (1 - s) * latents + s * noise
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        states, bias = context(text(ids, lengths), lengths)
+        states = text(ids, lengths)
+    asked = share * heads.loss(states.float(), labels)
+    states, bias = context(states, lengths)
     v = dit(x.bfloat16(), 1000 * per_frame, states.bfloat16(), bias).float()
-    return (((v - (noise - latents)) ** 2) * (s > 0)).sum() / n_wanted
+    return (((v - (noise - latents)) ** 2) * (s > 0)).sum() / n_wanted, asked
 
 
 class Worker:
@@ -109,7 +118,8 @@ class Worker:
 
     def __init__(self, rank, barrier, gradients, both, optimizer, ema):
         self.rank, self.barrier, self.gradients, self.optimizer = rank, barrier, gradients, optimizer
-        self.dit, self.text, self.ema = both["dit"], both["text"], ema
+        self.both, self.ema = both, ema
+        self.dit, self.text, self.heads = both["dit"], both["text"], both["heads"]
         self.half = copy.deepcopy(self.dit).bfloat16()  # computes; the float32 weights are what is trained
         self.compute = torch.compile(self.half, dynamic=False) if os.environ.get("COMPILE") else self.half
         self.names, self.params = zip(*both.named_parameters())
@@ -117,21 +127,21 @@ class Worker:
         self.mine = order[rank::len(gradients)]
 
     def step(self, batch, step, steps):
-        """Returns this worker's share of the loss."""
+        """Returns this worker's share of both losses."""
         workers = len(self.gradients)
         torch.manual_seed(1000003 + step * workers + self.rank)
         with torch.no_grad():
             torch._foreach_copy_(list(self.half.parameters()), list(self.dit.parameters()))
-        self.half.zero_grad(set_to_none=True), self.text.zero_grad(set_to_none=True)
-        loss = losses(self.compute, self.text, *batch, slice(self.rank, None, workers))
-        loss.backward()
+        self.half.zero_grad(set_to_none=True), self.both.zero_grad(set_to_none=True)
+        loss, asked = losses(self.compute, self.text, self.heads, *batch, slice(self.rank, None, workers))
+        (loss + BINDING * asked).backward()
         with torch.no_grad():
-            grads = [p.grad for p in (*self.half.parameters(), *self.text.parameters())]
+            grads = [p.grad for p in (*self.half.parameters(), *self.text.parameters(), *self.heads.parameters())]
             torch.cat([g.flatten().float() for g in grads], out=self.gradients[self.rank])
             self.barrier.wait()
             self.update(sum(self.gradients), step, steps)
         self.barrier.wait()
-        return loss.item()
+        return np.array([loss.item(), asked.item()])
 
     def update(self, gradient, step, steps):
         gradient *= min(1.0, 1.0 / (gradient.norm().item() + 1e-6))
@@ -156,15 +166,15 @@ def run(worker, data, state, step, steps):
         step += 1
         mean = loss if mean is None else 0.98 * mean + 0.02 * loss
         if worker.rank == 0 and step % 20 == 0:
-            print(f"step {step} loss {mean:.4f} {(time.time() - begin) / 60:.1f} min", flush=True)
+            print(f"step {step} loss {mean[0]:.4f} words {mean[1]:.3f} {(time.time() - begin) / 60:.1f} min", flush=True)
         if worker.rank == 0 and (step % 200 == 0 or step == steps):
             save(worker, data, state, step)
 
 
 def save(worker, data, state, step):
-    both = torch.nn.ModuleDict(dict(dit=worker.dit, text=worker.text))
-    torch.save(dict(model=both.state_dict(), optimizer=worker.optimizer.state_dict(), ema=worker.ema, step=step, config=CONFIG,
-                    latents_mean=data.mean.tolist(), latents_std=data.std.tolist(), text_config=worker.text.config),
+    torch.save(dict(model=worker.both.state_dict(), optimizer=worker.optimizer.state_dict(), ema=worker.ema,
+                    step=step, config=CONFIG, latents_mean=data.mean.tolist(), latents_std=data.std.tolist(),
+                    text_config=worker.text.config),
                state + ".new")
     os.replace(state + ".new", state)
 
@@ -178,7 +188,10 @@ def main(work, scenes):
     initialise(dit)
     if os.path.exists(f"{work}/transformer-first.pt"):
         dit.load_state_dict(torch.load(f"{work}/transformer-first.pt"))
-    both = torch.nn.ModuleDict(dict(dit=dit, text=text))
+    heads = WordHeads(text.config["d_model"])
+    if "heads" in s:
+        heads.load_state_dict(s["heads"])
+    both = torch.nn.ModuleDict(dict(dit=dit, text=text, heads=heads))
     optimizer = Muon(both.named_parameters(), is_matrix, weight_decay=0.01)
     ema = {k: v.clone() for k, v in both.state_dict().items()}
     step, state = 0, f"{work}/transformer.pt"
