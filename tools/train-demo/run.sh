@@ -30,7 +30,7 @@ encode() { # encode NAME N
 clips vae 100 3000 3
 clips train 200 20000 3
 clips two 300 20000 10
-[ -e "$work/text.pt" ] || python3 "$here/train_text.py" "$work/train.jsonl" "$work"
+[ -e "$work/text.pt" ] || python3 "$here/train_text.py" "$work" "$work/train.jsonl" "$work/two.jsonl"
 python3 "$here/train_vae.py" "$work/vae.rgb" "$work"
 python3 "$here/refine_vae.py" all "$work/train.rgb" "$work/train.jsonl" "$work"
 encode train 20000
