@@ -459,8 +459,8 @@ json_t *kn_result_to_json(const kn_model_desc *desc, const kn_result *r)
     return json_pack(
         "{s:s, s:s, s:s, s:s, s:s, s:o?, s:I, s:s, s:i, s:i, s:I, s:i, s:s, s:s, s:o, s:i, s:i, s:f, s:o}",
         "generator", "kinora", "version", KN_VERSION, "family", desc->name, "device", r->device, "backend",
-        r->backend, "request", kn_request_to_json(&r->request), "peak_bytes", (json_int_t)r->peak_bytes, "dtype",
-        kn_dtype_name(r->plan.dtype), "blocks", r->plan.n_blocks, "resident_blocks",
+        r->backend, "request", kn_request_to_json(&r->request), "peak_bytes", (json_int_t)r->peak_bytes,
+        "dtype", kn_dtype_name(r->plan.dtype), "blocks", r->plan.n_blocks, "resident_blocks",
         r->plan.policy.n_resident, "vae_tile", (json_int_t)r->plan.policy.vae_tile, "segments", r->n_segments,
         "frames_hash", r->frames_hash, "encoder", r->encoder, "encode_attempts", attempts_to_json(r),
         "first_step", r->first_step, "steps_computed", r->n_computed, "sampling_speedup", r->speedup,

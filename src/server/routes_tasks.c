@@ -49,11 +49,10 @@ static json_t *result_of(const kn_job *j)
         return json_null();
     return json_pack("{s:s, s:O?, s:O?, s:O?, s:f, s:O?, s:O?, s:O?}", "video_file", kn_path_base(j->output),
                      "model", json_object_get(j->request, "model"), "encoder",
-                     json_object_get(j->result, "encoder"), "backend",
-                     json_object_get(j->result, "backend"), "duration_seconds",
-                     fps > 0 ? frames / fps : 0, "total_frames", json_object_get(request, "frames"),
-                     "encoded_frames", json_object_get(request, "frames"), "loras",
-                     json_object_get(j->request, "lora"));
+                     json_object_get(j->result, "encoder"), "backend", json_object_get(j->result, "backend"),
+                     "duration_seconds", fps > 0 ? frames / fps : 0, "total_frames",
+                     json_object_get(request, "frames"), "encoded_frames", json_object_get(request, "frames"),
+                     "loras", json_object_get(j->request, "lora"));
 }
 
 /* "sampling 5/24": the share of steps that are done, never of time. */

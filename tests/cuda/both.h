@@ -127,10 +127,7 @@ static inline float *both_run(both *b, int which, both_fn fn, const void *arg, k
     kn_err err = {0};
     if (kn_ctx_init(&c, b->dev[which], KN_F32, (size_t)1 << 30, &err))
         fail_msg("%s", err.msg);
-    both_case k = {.c = &c,
-                   .act = which ? act : KN_F32,
-                   .weights = which ? weights : KN_F32,
-                   .seed = 5};
+    both_case k = {.c = &c, .act = which ? act : KN_F32, .weights = which ? weights : KN_F32, .seed = 5};
     kn_tensor t = fn(&k, arg);
     float *v = malloc((size_t)kn_numel(t) * sizeof *v + 1);
     assert_non_null(v);

@@ -23,7 +23,8 @@ static void test_large_disk(void **state)
 {
     (void)state;
     const uint64_t spare = KN_LIMIT_PACKED_CACHE_SPARE_BYTES;
-    assert_true(kn_packed_cache_fits(30 * GB, 30 * GB + spare, 4000 * GB)); /* much less than a tenth is left */
+    assert_true(
+        kn_packed_cache_fits(30 * GB, 30 * GB + spare, 4000 * GB)); /* much less than a tenth is left */
     assert_false(kn_packed_cache_fits(30 * GB + 1, 30 * GB + spare, 4000 * GB));
 }
 

@@ -86,7 +86,7 @@ typedef struct kn_wan_context {
      * rows and attends to them all: one row counted often gives the same, for a fraction of the work. */
     int n_equal;
     const bool *skipped; /* [n_layers] main blocks that are left out; NULL: none */
-    kn_wan_kv *kv; /* NULL, or one for each block and then each VACE block */
+    kn_wan_kv *kv;       /* NULL, or one for each block and then each VACE block */
 } kn_wan_context;
 
 /* text: [n_text, text_dim], f32 or bf16, padded as the pipeline says (Wan: zero rows up to 512, or one of them and

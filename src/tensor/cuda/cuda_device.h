@@ -20,7 +20,8 @@ typedef struct kn_cuda_range {
 
 /* A piece of a weight on its way onto the card. */
 typedef struct kn_cuda_stage {
-    void *host, *raw;   /* as it lies in the file, on the host and on the card; STAGE_BYTES of cuda_weight.c each */
+    void *host,
+        *raw; /* as it lies in the file, on the host and on the card; STAGE_BYTES of cuda_weight.c each */
     kn_gpu_event *done; /* with both */
 } kn_cuda_stage;
 
