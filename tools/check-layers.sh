@@ -30,7 +30,7 @@ BEGIN {
     home["^openssl/evp[.]h$"] = "^src/hub/"
     home["^utf8proc[.]h$"] = "^src/text/"
     home["^(cmocka|setjmp)[.]h$"] = "^tests/"
-    home["^sys/mount[.]h$"] = "^tests/"
+    home["^sys/(mount|inotify)[.]h$"] = "^tests/"
     home["^(cuda|cuda_runtime_api|cublasLt)[.]h$"] = "^src/tensor/cuda/driver_"
     home["^omp[.]h$"] = "^(src/base/parallel[.]c|src/tensor/cpu/)"
     home["^sanitizer/"] = "^src/base/parallel[.]c$"
