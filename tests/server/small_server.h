@@ -250,9 +250,12 @@ KN_UNUSED static int server_n_files(const small_server *s)
 /* Something that happens in another thread. */
 KN_UNUSED static void server_wait_n_files(const small_server *s, int n)
 {
-    for (int i = 0; i < PATIENCE_S * 100 && server_n_files(s) != n; i++)
+    int found = server_n_files(s); /* not looked at again afterwards: the next file may be there by then */
+    for (int i = 0; i < PATIENCE_S * 100 && found != n; i++) {
         nap_ms(10);
-    assert_int_equal(server_n_files(s), n);
+        found = server_n_files(s);
+    }
+    assert_int_equal(found, n);
 }
 
 KN_UNUSED static void server_wait_listeners(const small_server *s, int n)
