@@ -95,6 +95,8 @@ static void test_skip_layers(void **state)
     check_fails(run("generate", OF("4"), "--skip-layers", "99"), 2, "skip_layers: 99",
                 "whole numbers from 0");
     check_fails(run("generate", OF("4"), "--skip-layers", "0.5"), 2, "skip_layers: 0.5", "whole numbers");
+    check_fails(run("generate", OF("4"), SKIP, "0.9"), 2, "skip_begin 0.9",
+                "less than skip_end, which is 0.9");
     check_fails(run("generate", OF("4"), "--skip-begin", "0.5"), 2, "skip_begin", "need skip_layers");
     check_fails(run("generate", OF("4"), "--skip-layers", "0", "--guidance", "1"), 2, "guidance 1",
                 "above 1");

@@ -33,6 +33,9 @@ static int check_skipped(const kn_wan_config *f, const kn_request *rq, kn_err *e
 {
     if (!rq->skip_layers.n && (!isnan(rq->skip_begin) || !isnan(rq->skip_end)))
         return kn_fail(err, KN_EINVAL, "skip_begin and skip_end need skip_layers, too");
+    if (rq->skip_begin >= rq->skip_end)
+        return kn_fail(err, KN_EINVAL, "skip_begin %g, expected less than skip_end, which is %g",
+                       rq->skip_begin, rq->skip_end);
     for (int i = 0; i < rq->skip_layers.n; i++) {
         double layer = rq->skip_layers.items[i];
         if (layer != floor(layer) || layer >= f->n_layers)
@@ -147,10 +150,6 @@ static void default_numbers(const kn_wan_model *m, kn_request *rq)
     default_int(&rq->max_sequence_length, 512);
     /* What the published model cards use. */
     default_real(&rq->guidance, experts ? (image ? 3.5 : 4.0) : 5.0);
-    if (rq->skip_layers.n) {
-        default_real(&rq->skip_begin, 0.1);
-        default_real(&rq->skip_end, 0.9);
-    }
     default_real(&rq->flow_shift, m->scheduler.flow_shift);
     if (experts) {
         default_real(&rq->guidance_2, image ? rq->guidance : 3.0);
@@ -187,6 +186,10 @@ int kn_wan_prepare(kn_wan_model *m, kn_request *rq, void (*fn)(void *ud, const c
     kn_notes n = {fn, ud};
     int64_t step = (int64_t)m->vae.scale_spatial * m->dit[KN_WAN_HIGH].patch[1];
     bool ti2v = m->expand_timesteps;
+    if (rq->skip_layers.n) {
+        default_real(&rq->skip_begin, 0.1);
+        default_real(&rq->skip_end, 0.9);
+    }
     int rc = check_inputs(m, rq, err);
     if (!rc)
         rc = kn_wan_check_cache(m, rq, err);

@@ -93,7 +93,7 @@ static const kn_model_param params[] = {
     {"seed", "random"},
     {"max_sequence_length", "512"},
     {"dtype", "bf16 where the processor has it, else f32"},
-    {"device", "cpu"},
+    {"device", "auto"},
     {"threads", "all cores"},
     {"pin", "off"},
     {"vae_tile", "0 if whole pictures fit, else 256 or 128"},
