@@ -236,7 +236,7 @@ static float *run_padded(dit *d, bool folded, int64_t *ret_n)
     return run_padded_with(d, &d->m, folded, NULL, ret_n);
 }
 
-/* A block that a context leaves out is as if the model did not have it; the other one of a pair still has it. */
+/* A block that a context leaves out is as if the model did not have it. */
 static void skipped_blocks(void **state)
 {
     dit d;
