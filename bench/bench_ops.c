@@ -153,26 +153,42 @@ typedef struct linear_kind {
     const char *what;
     kn_dtype x, w;
     kn_act act;
-    bool accumulate;
+    bool accumulate, gated;
 } linear_kind;
+
+static kn_linear_args linear_args(const bench *b, const linear_kind *k, int64_t rows, int64_t n_in,
+                                  int64_t n_out)
+{
+    kn_weight_spec spec = {.kind = KN_WEIGHT_LINEAR, .dims = {n_out, n_in}, .dtype = k->w, .bias = true};
+    kn_dtype out = k->accumulate || k->w == KN_F32 ? KN_F32 : KN_BF16;
+    kn_linear_args a = {.x = filled(k->x, 2, (const int64_t[]){rows, n_in}),
+                        .out = filled(out, 2, (const int64_t[]){rows, n_out}),
+                        .w = weight(b, &spec),
+                        .act = k->act,
+                        .accumulate = k->accumulate};
+    if (k->gated)
+        a.gate.table = filled(KN_F32, 2, (const int64_t[]){1, n_out});
+    a.workspace = room(b->dev->ops->linear_workspace(b->dev, &a));
+    return a;
+}
+
+static void linear_args_free(const bench *b, kn_linear_args *a)
+{
+    kn_weight_free(b->dev, (kn_weight *)a->w);
+    free(a->x.data);
+    free(a->out.data);
+    free(a->gate.table.data);
+    free(a->workspace);
+}
 
 static double bench_linear(const bench *b, const linear_kind *k, int64_t rows, int64_t n_in, int64_t n_out)
 {
-    kn_weight_spec spec = {.kind = KN_WEIGHT_LINEAR, .dims = {n_out, n_in}, .dtype = k->w, .bias = true};
-    kn_weight *w = weight(b, &spec);
-    work job = {.flops = 2.0 * (double)rows * (double)n_in * (double)n_out};
+    work job = {.linear = linear_args(b, k, rows, n_in, n_out),
+                .flops = 2.0 * (double)rows * (double)n_in * (double)n_out};
     kn_linear_args *a = &job.linear;
-    kn_dtype out = k->accumulate || k->w == KN_F32 ? KN_F32 : KN_BF16;
-    a->x = filled(k->x, 2, (const int64_t[]){rows, n_in});
-    a->out = filled(out, 2, (const int64_t[]){rows, n_out});
-    a->w = w;
-    a->act = k->act;
-    a->accumulate = k->accumulate;
-    if (k->accumulate)
-        a->gate.table = filled(KN_F32, 2, (const int64_t[]){1, n_out});
-    a->workspace = room(b->dev->ops->linear_workspace(b->dev, a));
+    const kn_weight *w = a->w;
 
-    kn_dtype type = kn_cpu_weight_type(b->dev, &spec), dst = type == KN_I8 ? KN_I32 : type;
+    kn_dtype type = kn_cpu_weight_type(b->dev, &w->spec), dst = type == KN_I8 ? KN_I32 : type;
     job.key = (kn_prim_key){.kind = KN_PRIM_MATMUL, .src_type = type, .weights_type = type, .dst_type = dst};
     job.key.src[0] = rows;
     job.key.src[1] = job.key.weights[1] = n_in;
@@ -185,11 +201,7 @@ static double bench_linear(const bench *b, const linear_kind *k, int64_t rows, i
                               .dst = room((size_t)(rows * n_out) * 4),
                               .scratch = room(raw_scratch(b, &job.key))};
     double rate = measure(b, &job, k->what);
-    kn_weight_free(b->dev, w);
-    free(a->x.data);
-    free(a->out.data);
-    free(a->gate.table.data);
-    free(a->workspace);
+    linear_args_free(b, a);
     free(x.data);
     free(job.data.dst);
     free(job.data.scratch);
@@ -199,12 +211,12 @@ static double bench_linear(const bench *b, const linear_kind *k, int64_t rows, i
 static void bench_linears(const bench *b)
 {
     static const linear_kind kinds[] = {
-        {"bf16, bias, gelu -> bf16", KN_BF16, KN_BF16, KN_ACT_GELU_TANH, false},
-        {"bf16, bias, f32 += gate x", KN_BF16, KN_BF16, KN_ACT_NONE, true},
-        {"f32 x bf16, bias, f32 += gate x", KN_F32, KN_BF16, KN_ACT_NONE, true},
-        {"int8, bias, gelu -> bf16", KN_BF16, KN_I8, KN_ACT_GELU_TANH, false},
-        {"int8, bias, f32 += gate x", KN_BF16, KN_I8, KN_ACT_NONE, true},
-        {"f32, bias, gelu -> f32", KN_F32, KN_F32, KN_ACT_GELU_TANH, false},
+        {"bf16, bias, gelu -> bf16", KN_BF16, KN_BF16, KN_ACT_GELU_TANH, false, false},
+        {"bf16, bias, f32 += gate x", KN_BF16, KN_BF16, KN_ACT_NONE, true, true},
+        {"f32 x bf16, bias, f32 += gate x", KN_F32, KN_BF16, KN_ACT_NONE, true, true},
+        {"int8, bias, gelu -> bf16", KN_BF16, KN_I8, KN_ACT_GELU_TANH, false, false},
+        {"int8, bias, f32 += gate x", KN_BF16, KN_I8, KN_ACT_NONE, true, true},
+        {"f32, bias, gelu -> f32", KN_F32, KN_F32, KN_ACT_GELU_TANH, false, false},
     };
     static const int64_t shapes[][3] = {{4096, 1536, 1536}, {4096, 1536, 8960}, {4096, 8960, 1536}};
     for (int i = 0; i < 3; i++) {
@@ -215,6 +227,69 @@ static void bench_linears(const bench *b)
             rates[k] = bench_linear(b, &kinds[k], s[0], s[1], s[2]);
         printf("  int8 against bf16: gelu %.2f x, gate %.2f x\n", rates[3] / rates[0], rates[4] / rates[1]);
     }
+}
+
+/* ---- the linear layers of a block of Wan 2.1 1.3B, as the model calls them: bf16 and int8 in turn ---- */
+
+typedef struct layer_kind {
+    const char *what;
+    int n_of_block;
+    int64_t n_in, n_out;
+    kn_act act;
+    bool accumulate, gated;
+} layer_kind;
+
+static double seconds_of(const bench *b, const kn_linear_args *a)
+{
+    double begin = now(b);
+    run_ours(b, &(work){.linear = *a});
+    return now(b) - begin;
+}
+
+/* Adds the layer's seconds to the block's, [0] in bf16 and [1] in int8. */
+static void bench_layer(const bench *b, const layer_kind *k, double block[2])
+{
+    static const kn_dtype types[2] = {KN_BF16, KN_I8};
+    enum { ROWS = 4096 };
+    kn_linear_args a[2];
+    double seconds[2][MAX_REPEATS], ratios[MAX_REPEATS];
+    for (int t = 0; t < 2; t++) {
+        linear_kind kind = {k->what, KN_BF16, types[t], k->act, k->accumulate, k->gated};
+        a[t] = linear_args(b, &kind, ROWS, k->n_in, k->n_out);
+        seconds_of(b, &a[t]);
+    }
+    for (int i = 0; i < b->n_repeats; i++) {
+        for (int t = 0; t < 2; t++)
+            seconds[t][i] = seconds_of(b, &a[t]);
+        ratios[i] = seconds[0][i] / seconds[1][i];
+    }
+    double rate[2], flops = 2.0 * ROWS * (double)k->n_in * (double)k->n_out;
+    for (int t = 0; t < 2; t++) {
+        double middle = median(seconds[t], b->n_repeats);
+        rate[t] = flops / middle;
+        block[t] += k->n_of_block * middle;
+        linear_args_free(b, &a[t]);
+    }
+    printf("  %d x %-40s bf16 %4.0f GFLOP/s   int8 %4.0f GFLOP/s   %.2f x\n", k->n_of_block, k->what,
+           rate[0] * 1e-9, rate[1] * 1e-9, median(ratios, b->n_repeats));
+    fflush(stdout);
+}
+
+static void bench_block(const bench *b)
+{
+    static const layer_kind layers[] = {
+        {"1536 -> 1536 (q, k, v, cross q)", 4, 1536, 1536, KN_ACT_NONE, false, false},
+        {"1536 -> 1536, f32 += gate x (o)", 1, 1536, 1536, KN_ACT_NONE, true, true},
+        {"1536 -> 1536, f32 += (cross o)", 1, 1536, 1536, KN_ACT_NONE, true, false},
+        {"1536 -> 8960, gelu (ffn)", 1, 1536, 8960, KN_ACT_GELU_TANH, false, false},
+        {"8960 -> 1536, f32 += gate x (ffn)", 1, 8960, 1536, KN_ACT_NONE, true, true},
+    };
+    puts("linear layers of a block of Wan 2.1 1.3B, 4096 tokens, int8 against bf16");
+    double block[2] = {0, 0};
+    for (size_t i = 0; i < sizeof layers / sizeof *layers; i++)
+        bench_layer(b, &layers[i], block);
+    printf("  together: bf16 %.0f ms, int8 %.0f ms, %.2f x\n", 1e3 * block[0], 1e3 * block[1],
+           block[0] / block[1]);
 }
 
 /* ---- convolutions ---- */
@@ -317,6 +392,7 @@ int main(int argc, char **argv)
     if (kn_cpu_device_open(&(kn_cpu_options){.n_threads = n_threads}, &b.dev, &err))
         die(&err);
     printf("%s, medians of %d\n", b.dev->description, b.n_repeats);
+    bench_block(&b);
     bench_linears(&b);
     bench_convs(&b);
     kn_device_close(b.dev);
