@@ -136,6 +136,22 @@ void kn_map_prefetch(const void *p, size_t size)
     advise(p, size, MADV_WILLNEED, false);
 }
 
+size_t kn_map_missing(const void *p, size_t size)
+{
+    enum { PAGES = 4096 };
+    unsigned char in_memory[PAGES];
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), end = (uintptr_t)p + size;
+    size_t missing = 0;
+    for (uintptr_t at = (uintptr_t)p & ~(page - 1); at < end; at += PAGES * page) {
+        size_t n = (end - at + page - 1) / page < PAGES ? (end - at + page - 1) / page : PAGES;
+        if (mincore((void *)at, n * page, in_memory))
+            return missing;
+        for (size_t i = 0; i < n; i++)
+            missing += in_memory[i] & 1 ? 0 : page;
+    }
+    return missing;
+}
+
 bool kn_path_exists(const char *path)
 {
     struct stat st;

@@ -35,6 +35,8 @@ void kn_map_close(kn_map *m);
 void kn_map_release(const void *p, size_t size);
 /* Asks the kernel to start reading the bytes [p, p + size) of a map. */
 void kn_map_prefetch(const void *p, size_t size);
+/* How many of these bytes, by whole pages, would have to be read from the disk. */
+size_t kn_map_missing(const void *p, size_t size);
 
 bool kn_path_exists(const char *path);
 bool kn_path_is_dir(const char *path);

@@ -153,6 +153,8 @@
 #define KN_LIMIT_RETRY_AFTER_S 86400
 /* Files of a ZIP: every frame of the longest video, and what is said of them. */
 #define KN_LIMIT_ZIP_FILES (KN_LIMIT_FRAMES + 1)
+/* Spans of a timeline: thousands of steps of a large model, block by block, in a file that a browser still opens. */
+#define KN_LIMIT_TIMELINE_SPANS 200000
 /* Threads: above this the partition tables of the kernels would need heap memory. */
 #define KN_LIMIT_THREADS 256
 

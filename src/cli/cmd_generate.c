@@ -4,6 +4,7 @@
 
 #include "base/dirs.h"
 #include "base/file.h"
+#include "base/timeline.h"
 #include "cli/cli.h"
 
 static void print_result(const kn_model_desc *desc, const kn_result *r, bool json)
@@ -65,16 +66,45 @@ static int pin_plan(const char *file, kn_request *rq, kn_err *err)
     return rc;
 }
 
+/* Written once before the run, so that a name that cannot be is no surprise after hours. */
+static int open_timeline(const char *path, kn_timeline **ret, kn_err *err)
+{
+    if (!path)
+        return 0;
+    kn_timeline *t = kn_timeline_new();
+    if (!t)
+        return kn_fail(err, KN_ENOMEM, "no memory for a timeline");
+    int rc = kn_timeline_write(t, path, err);
+    if (rc)
+        kn_timeline_free(t);
+    else
+        *ret = t;
+    return rc;
+}
+
+/* Of a run that failed, too: that is when one wants to look. The run's own error goes first. */
+static int close_timeline(const char *path, kn_timeline *t, int rc, kn_err *err)
+{
+    kn_err own = {0};
+    int wrote = kn_timeline_write(t, path, &own);
+    kn_timeline_free(t);
+    return rc || !wrote ? rc : kn_fail(err, wrote, "the video is made, but %s", own.msg);
+}
+
 int kn_cmd_generate(const kn_args *a)
 {
     bool json = false, help = false, resume = false;
-    const char *encoder = NULL, *plan = NULL;
+    const char *encoder = NULL, *plan = NULL, *timeline_path = NULL;
+    kn_timeline *timeline = NULL;
     const kn_switch switches[] = {
         {"encoder", "NAME", "video encoder (default: the best that works, kinora doctor lists them)", NULL,
          &encoder},
         {"resume", NULL, "go on where the last run of this request stopped; begin if there is none", &resume,
          NULL},
         {"plan", "FILE", "run as this plan says (kinora plan --json); other options come first", NULL, &plan},
+        {"timeline", "FILE",
+         "write what happened when (phases, steps, blocks, disk) as a trace for https://ui.perfetto.dev",
+         NULL, &timeline_path},
         {"json", NULL, "progress and result as JSON lines on standard output", &json, NULL},
         {0},
     };
@@ -96,6 +126,8 @@ int kn_cmd_generate(const kn_args *a)
         rc = pin_plan(plan, &rq, &err);
     if (!rc)
         rc = kn_model_find(rq.model, &desc, &path, &err);
+    if (!rc)
+        rc = open_timeline(timeline_path, &timeline, &err);
     if (!rc) {
         kn_progress progress;
         kn_progress_init(&progress, json);
@@ -108,6 +140,7 @@ int kn_cmd_generate(const kn_args *a)
                                  .model_path = path,
                                  .cache_dir = cache_dir,
                                  .state_dir = state_dir,
+                                 .timeline = timeline,
                                  .resume = resume};
         kn_result result;
         rc = kn_generate(desc, &rq, &opts, &result, &err);
@@ -118,6 +151,7 @@ int kn_cmd_generate(const kn_args *a)
             print_result(desc, &result, json);
             kn_result_done(&result);
         }
+        rc = close_timeline(timeline_path, timeline, rc, &err);
     }
     kn_request_done(&rq);
     free(path);

@@ -264,6 +264,7 @@ static int attempt(const job *j, kn_phase *ret_phase, bool *ret_encoder_failed, 
     if (res->request.pin && strcmp(res->request.pin, "on") == 0)
         kn_parallel_pin();
     ctx.cancel = j->opts->cancel;
+    ctx.timeline = j->opts->timeline;
     kn_run_init(&run, &ctx, &res->request);
     run.event = j->opts->event;
     run.event_ud = j->opts->event_ud;

@@ -22,6 +22,7 @@ typedef struct kn_generate_opts {
     const char *cache_dir;  /* of what can be made again (kn_dir_cache); NULL = nothing is kept */
     kn_warm *warm;          /* what stays loaded between runs, and on which device; NULL: nothing */
     const char *state_dir;  /* where an interrupted run leaves what it has (kn_dir_state); NULL = nowhere */
+    kn_timeline *timeline;  /* is told what happens when; borrowed; NULL: nobody looks */
     bool resume;            /* go on where the last run of the same request stopped */
 } kn_generate_opts;
 

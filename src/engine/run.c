@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/timeline.h"
 #include "engine/warm.h"
 
 const char *kn_phase_name(kn_phase p)
@@ -134,6 +135,8 @@ void kn_phase_step(kn_run *r, int64_t done)
 {
     double now = kn_clock_s();
     if (done > r->units_done) {
+        kn_timeline_add(r->ctx->timeline, KN_TRACK_UNITS, kn_phase_name(open_span(r)->phase), done,
+                        r->unit_began_s, now, 0);
         r->unit_times[r->n_unit_times++ % KN_UNIT_TIMES] =
             (now - r->unit_began_s) / (double)(done - r->units_done);
         r->unit_began_s = now;
@@ -187,6 +190,8 @@ void kn_phase_end(kn_run *r)
     kn_span *s = open_span(r);
     int times = r->n_alike ? r->n_alike : 1;
     s->seconds = kn_clock_s() - r->began_s;
+    kn_timeline_add(r->ctx->timeline, KN_TRACK_PHASES, kn_phase_name(s->phase), -1, r->began_s,
+                    r->began_s + s->seconds, 0);
     s->units = r->units_done * times;
     for (int i = 0; i < KN_WORK_COUNT; i++) {
         s->stats.flops[i] = (r->ctx->stats.flops[i] - r->stats_before.flops[i]) * times;

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "tensor/device.h"
 #include "tensor/loader_source.h"
@@ -25,6 +26,8 @@ struct kn_blocks {
     char *items;         /* the blocks that stay, then the visitors, then one that is only tried */
     kn_touched *touched; /* [n]: what each block that comes and goes is read from */
     kn_read_ahead *ahead;
+    int in_use; /* for the timeline; -1: none */
+    double used_since_s;
 };
 
 static int n_resident(const kn_blocks *b)
@@ -114,6 +117,7 @@ kn_blocks *kn_blocks_new(kn_loader *l, const kn_blocks_spec *spec)
         return NULL;
     }
     b->spec = *spec;
+    b->in_use = -1;
     b->n_visitors = l->set->dev->n_visitors > 1 ? MAX_VISITORS : 1;
     b->loader = *l;
     for (int i = 0; i < b->n_visitors; i++) {
@@ -166,19 +170,21 @@ static const visitor *find_visitor(const kn_blocks *b, int i)
     return NULL;
 }
 
-static void read_next(kn_blocks *b, int i)
+static void read_next(kn_ctx *c, kn_blocks *b, int i)
 {
     int next = i + 1 < b->spec.n ? i + 1 : n_resident(b);
     if (!b->ahead || next < n_resident(b) || find_visitor(b, next))
         return;
     const kn_touched *t = touched_by(b, next);
-    kn_read_ahead_want(b->ahead, t->ranges, t->n);
+    kn_read_ahead_want(b->ahead, t->ranges, t->n, next, c->timeline);
 }
 
 static void visit(kn_ctx *c, kn_blocks *b, int i)
 {
+    double begin = kn_clock_s();
     replace_visitor(b, i);
     const visitor *v = &b->visitors[b->newest];
+    kn_timeline_add(c->timeline, KN_TRACK_BLOCKS, "load", i, begin, kn_clock_s(), (double)v->set.bytes);
     c->stats.loaded_bytes += (double)v->set.bytes;
     if (kn_packed_is_ready(b->loader.packed))
         c->stats.recalled_bytes += (double)v->set.bytes;
@@ -186,16 +192,27 @@ static void visit(kn_ctx *c, kn_blocks *b, int i)
         kn_ctx_fail(c, b->loader.err.code, "%s", b->loader.err.msg);
 }
 
+void kn_blocks_rest(kn_ctx *c, kn_blocks *b)
+{
+    if (!b || b->in_use < 0)
+        return;
+    kn_timeline_add(c->timeline, KN_TRACK_BLOCKS, "block", b->in_use, b->used_since_s, kn_clock_s(), 0);
+    b->in_use = -1;
+}
+
 const void *kn_blocks_use(kn_ctx *c, kn_blocks *b, int i)
 {
     KN_ASSERT(i >= 0 && i < b->spec.n);
     if (!kn_ok(c))
         return NULL;
+    kn_blocks_rest(c, b);
     bool stays = i < n_resident(b);
     if (!stays && !find_visitor(b, i))
         visit(c, b, i);
-    read_next(b, i);
+    read_next(c, b, i);
     if (!kn_ok(c))
         return NULL;
+    b->in_use = i;
+    b->used_since_s = kn_clock_s();
     return item(b, stays ? i : n_resident(b) + (int)(find_visitor(b, i) - b->visitors));
 }

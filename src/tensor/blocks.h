@@ -30,6 +30,8 @@ kn_blocks *kn_blocks_new(kn_loader *l, const kn_blocks_spec *spec);
 void kn_blocks_free(kn_blocks *b); /* accepts NULL */
 /* The struct of block i, whose weights are on the device until the next call; NULL after an error, which c keeps. */
 const void *kn_blocks_use(kn_ctx *c, kn_blocks *b, int i);
+/* The block used last is done with: for the timeline, on which it would last until the next one is used. Accepts NULL. */
+void kn_blocks_rest(kn_ctx *c, kn_blocks *b);
 bool kn_blocks_all_stay(const kn_blocks *b);
 
 #endif

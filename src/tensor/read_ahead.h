@@ -7,6 +7,8 @@
 
 #include <stddef.h>
 
+#include "base/timeline.h"
+
 typedef struct kn_read_range {
     const void *data; /* in a file's map */
     size_t bytes;
@@ -18,7 +20,9 @@ typedef struct kn_read_ahead kn_read_ahead;
 kn_read_ahead *kn_read_ahead_new(void);
 /* Waits for the range that is being read; accepts NULL. */
 void kn_read_ahead_free(kn_read_ahead *r);
-/* These next, and no longer those asked for before. `ranges` is borrowed until the next call. Accepts NULL. */
-void kn_read_ahead_want(kn_read_ahead *r, const kn_read_range *ranges, int n);
+/* These next, which are block `block`, and no longer those asked for before. `ranges` is borrowed until r is freed. Accepts NULL.
+ * timeline: what comes from the disk, until it is there; NULL: nobody looks. */
+void kn_read_ahead_want(kn_read_ahead *r, const kn_read_range *ranges, int n, int block,
+                        kn_timeline *timeline);
 
 #endif

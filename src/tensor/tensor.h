@@ -90,6 +90,7 @@ typedef struct kn_ctx {
     int depth;                 /* scope nesting */
     kn_stats stats;
     const kn_linear_hook *on_linear; /* borrowed, NULL: nobody asks */
+    struct kn_timeline *timeline;    /* borrowed, NULL: nobody looks */
     kn_err err;                      /* the first failure */
 } kn_ctx;
 

@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -95,6 +96,31 @@ static void test_map(void **state)
     assert_int_equal(kn_map_open(&m, f->dir, &err), KN_EINVAL);
 }
 
+/* What is not in memory is missing, until it is read; a file system that lives in memory misses nothing. */
+static void test_missing(void **state)
+{
+    enum { SIZE = 300000 };
+    fixture *f = *state;
+    char *bytes = calloc(1, SIZE);
+    assert_non_null(bytes);
+    memset(bytes, 'x', SIZE - 1);
+    write_file(f->path, bytes);
+    free(bytes);
+    int fd = open(f->path, O_RDONLY);
+    kn_map m;
+    assert_int_equal(fsync(fd), 0);
+    assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+    close(fd);
+    assert_int_equal(kn_map_open(&m, f->path, NULL), 0);
+    size_t missing = kn_map_missing(m.data, m.size);
+    assert_true(missing == 0 || missing >= m.size);
+    volatile char sum = 0;
+    for (size_t i = 0; i < m.size; i++)
+        sum ^= ((const char *)m.data)[i];
+    assert_int_equal(kn_map_missing(m.data, m.size), 0);
+    kn_map_close(&m);
+}
+
 static void test_atomic_commit(void **state)
 {
     fixture *f = *state;
@@ -178,11 +204,8 @@ static void test_paths(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_read),
-        TEST(test_map),
-        TEST(test_atomic_commit),
-        TEST(test_atomic_abort),
-        TEST(test_atomic_failures),
+        TEST(test_read),          TEST(test_map),          TEST(test_missing),
+        TEST(test_atomic_commit), TEST(test_atomic_abort), TEST(test_atomic_failures),
         TEST(test_paths),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

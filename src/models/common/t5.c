@@ -213,6 +213,7 @@ kn_tensor kn_t5_forward(kn_ctx *c, const kn_t5 *m, kn_loader *l, const kn_t5_seq
         if (hooks && hooks->progress)
             hooks->progress(hooks->ud, i + 1, f->n_layers);
     }
+    kn_blocks_rest(c, m->blocks);
     kn_tensor y =
         kn_ok(c) ? kn_rms_norm(c, x, m->norm, f->eps, KN_ACT_NONE, NULL, 1, KN_F32) : (kn_tensor){0};
     kn_trace_tensor(trace, y, "text.out");

@@ -74,6 +74,8 @@ void kn_wan_context_keep_kv(kn_ctx *c, const kn_wan_transformer *m, kn_wan_conte
         context->kv[i] = kn_wan_block_kv(c, f, kn_blocks_use(c, m->blocks, i), context);
     for (int i = 0; i < f->n_vace && kn_ok(c); i++)
         context->kv[f->n_layers + i] = kn_wan_block_kv(c, f, kn_blocks_use(c, m->vace_blocks, i), context);
+    kn_blocks_rest(c, m->blocks);
+    kn_blocks_rest(c, m->vace_blocks);
 }
 
 void kn_wan_context_done(kn_wan_context *context)
@@ -192,6 +194,7 @@ static void add_hints(kn_ctx *c, const kn_wan_transformer *m, const kn_wan_input
         kn_add(c, s[k].x, hint, in->control_scale ? in->control_scale[i] : 1);
         kn_scope_close(c, scope, (kn_tensor){0});
     }
+    kn_blocks_rest(c, m->vace_blocks);
 }
 
 static bool is_skipped(const stream *s, int block)
@@ -218,6 +221,7 @@ static void run_blocks(kn_ctx *c, const kn_wan_transformer *m, const kn_wan_inpu
         if (n_hints < f->n_vace && f->vace_layers[n_hints] == i)
             add_hints(c, m, in, n_hints++, s, n);
     }
+    kn_blocks_rest(c, m->blocks);
 }
 
 /* ---- forward ---- */
@@ -373,6 +377,7 @@ void kn_wan_transformer_first_block(kn_ctx *c, const kn_wan_transformer *m, cons
     const kn_wan_block *b = kn_blocks_use(c, m->blocks, 0);
     if (b)
         kn_wan_block_forward(c, &s.pass, b, 0, "dit.block0", s.x);
+    kn_blocks_rest(c, m->blocks);
     read_sample(c, s.x, ret);
     for (int64_t i = 0; i < n && kn_ok(c); i++)
         ret[i] -= before[i];
