@@ -1,4 +1,7 @@
-"""Writes the trained model as a Hugging Face folder in bf16: export.py WORK_DIR OUT_DIR"""
+"""Writes the trained model as a Hugging Face folder in bf16: export.py WORK_DIR OUT_DIR [CHECKPOINT...]
+
+With earlier copies of WORK_DIR/transformer.pt, the mean of their averaged weights and its own.
+"""
 import json
 import os
 import shutil
@@ -36,9 +39,14 @@ def write_weights(path, state):
     save_file({k: v.to(torch.bfloat16).contiguous() for k, v in sorted(state.items())}, path, metadata={"format": "pt"})
 
 
-def main(work, out):
+def mean(states):
+    return {k: sum(s[k] for s in states) / len(states) for k in states[0]}
+
+
+def main(work, out, *earlier):
     vae, both = torch.load(f"{work}/vae.pt"), torch.load(f"{work}/transformer.pt")
-    part = {p: {k[len(p) + 1:]: v for k, v in both["ema"].items() if k.startswith(p + ".")} for p in ("dit", "text")}
+    weights = mean([both["ema"], *(torch.load(path)["ema"] for path in earlier)])
+    part = {p: {k[len(p) + 1:]: v for k, v in weights.items() if k.startswith(p + ".")} for p in ("dit", "text")}
     write_json(f"{out}/model_index.json", INDEX)
     write_json(f"{out}/scheduler/scheduler_config.json", SCHEDULER)
     write_json(f"{out}/tokenizer/tokenizer_config.json", TOKENIZER)
@@ -55,4 +63,4 @@ def main(work, out):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3])
+    main(*sys.argv[1:])

@@ -37,4 +37,6 @@ encode train 20000
 encode two 20000
 python3 "$here/train_transformer.py" "$work" "$work/train.jsonl" "$work/two.jsonl"
 python3 "$here/refine_vae.py" decoder "$work/train.rgb" "$work/train.jsonl" "$work"
-python3 "$here/export.py" "$work" "$out"
+earlier=$(ls "$work"/transformer-[0-9]*.pt | sort -V | tail -3)
+# shellcheck disable=SC2086 # a list of files
+python3 "$here/export.py" "$work" "$out" $earlier

@@ -9,6 +9,7 @@ import copy
 import glob
 import json
 import os
+import shutil
 import sys
 import time
 
@@ -23,7 +24,10 @@ from transformer import WanTransformer
 
 STEPS, BATCH, PEAK_LR, SHIFT, DROP = 52000, 32, 2e-3, 2.5, 0.1
 BINDING = 0.02  # weight of what every word is asked about its object
-IMAGES, TWO_OBJECTS = 4, 2  # clips of a batch with a given first frame; how often one of two objects is drawn, to one of one
+IMAGES = 4  # clips of a batch with a given first frame
+ONE_OBJECT, HARD = 2, 1  # how often a clip of one object is drawn, to one of two objects; how much oftener a small or thin one
+THIN = {3, 4, 6}  # star, ring, cross
+KEEP_EVERY, KEEP_LAST = 1000, 3000  # steps of the end whose weights are kept: export.py takes the mean
 LATENTS, TEXT_ROWS = (16, 5, 12, 12), 32
 CONFIG = dict(num_attention_heads=6, attention_head_dim=32, in_channels=16, out_channels=16, text_dim=128, freq_dim=128,
               ffn_dim=640, num_layers=6, cross_attn_norm=True, eps=1e-6, image_dim=None, added_kv_proj_dim=None,
@@ -31,8 +35,8 @@ CONFIG = dict(num_attention_heads=6, attention_head_dim=32, in_channels=16, out_
 
 
 def learning_rate(step, steps):
-    """Warm-up, then flat, then linearly to nothing over the last 40 %."""
-    return PEAK_LR * min((step + 1) / 200, 1.0, max(0.0, (steps - step) / (0.4 * steps)))
+    """Warm-up, then flat, then linearly to nothing over the last quarter."""
+    return PEAK_LR * min((step + 1) / 200, 1.0, max(0.0, (steps - step) / (0.25 * steps)))
 
 
 def is_matrix(name, p):
@@ -62,6 +66,12 @@ def read_clips(path):
     return z, [json.loads(line) for line in open(path)][:len(z)]
 
 
+def times_drawn(objects):
+    if len(objects) > 1:
+        return 1
+    return ONE_OBJECT + HARD * (objects[0]["size"] == 0 or objects[0]["shape"] in THIN)
+
+
 class Data:
     """Clips of several files; the first file's latents say what is normal."""
 
@@ -72,8 +82,7 @@ class Data:
         self.latents = torch.cat([((z - self.mean.view(shape)) / self.std.view(shape)).bfloat16() for z in latents])
         scenes = [s for of_file in scenes for s in of_file]
         self.captions = [s["caption"] for s in scenes]
-        two = [i for i, s in enumerate(scenes) if len(s["objects"]) > 1]
-        self.rows = np.concatenate([np.arange(len(scenes))] + [two] * (TWO_OBJECTS - 1)).astype(np.int64)
+        self.rows = np.repeat(np.arange(len(scenes)), [times_drawn(s["objects"]) for s in scenes])
         self.tokenizer = tokenizer
         self.labels = word_labels(tokenizer, scenes, TEXT_ROWS)
 
@@ -169,6 +178,8 @@ def run(worker, data, state, step, steps):
             print(f"step {step} loss {mean[0]:.4f} words {mean[1]:.3f} {(time.time() - begin) / 60:.1f} min", flush=True)
         if worker.rank == 0 and (step % 200 == 0 or step == steps):
             save(worker, data, state, step)
+        if worker.rank == 0 and step % KEEP_EVERY == 0 and steps - KEEP_LAST <= step < steps:
+            shutil.copy(state, state.replace(".pt", f"-{step}.pt"))
 
 
 def save(worker, data, state, step):
