@@ -114,9 +114,8 @@ static void test_missing(void **state)
     assert_int_equal(kn_map_open(&m, f->path, NULL), 0);
     size_t missing = kn_map_missing(m.data, m.size);
     assert_true(missing == 0 || missing >= m.size);
-    volatile char sum = 0;
     for (size_t i = 0; i < m.size; i++)
-        sum ^= ((const char *)m.data)[i];
+        assert_int_equal(((const char *)m.data)[i], 'x');
     assert_int_equal(kn_map_missing(m.data, m.size), 0);
     kn_map_close(&m);
 }
