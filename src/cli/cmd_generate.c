@@ -91,71 +91,89 @@ static int close_timeline(const char *path, kn_timeline *t, int rc, kn_err *err)
     return rc || !wrote ? rc : kn_fail(err, wrote, "the video is made, but %s", own.msg);
 }
 
+/* What the options say beside the request. */
+typedef struct choices {
+    bool json, resume;
+    const char *encoder, *plan, *timeline;
+} choices;
+
+static int run(const kn_model_desc *desc, const char *model_path, const kn_request *rq, const choices *c,
+               kn_timeline *timeline, kn_err *err)
+{
+    kn_progress progress;
+    kn_progress_init(&progress, c->json);
+    char *state_dir = kn_dir_state(), *cache_dir = kn_dir_cache();
+    kn_generate_opts opts = {.event = kn_progress_event,
+                             .event_ud = &progress,
+                             .cancel = kn_cli_catch_signals(),
+                             .encoder = c->encoder,
+                             .model_path = model_path,
+                             .cache_dir = cache_dir,
+                             .state_dir = state_dir,
+                             .timeline = timeline,
+                             .resume = c->resume};
+    kn_result result;
+    int rc = kn_generate(desc, rq, &opts, &result, err);
+    kn_progress_clear(&progress);
+    free(state_dir);
+    free(cache_dir);
+    if (!rc) {
+        print_result(desc, &result, c->json);
+        kn_result_done(&result);
+    }
+    return rc;
+}
+
+static int generate(kn_request *rq, const choices *c, kn_err *err)
+{
+    const kn_model_desc *desc = NULL;
+    kn_timeline *timeline = NULL;
+    char *path = NULL;
+    int rc = check(rq, err);
+    if (!rc && c->plan)
+        rc = pin_plan(c->plan, rq, err);
+    if (!rc)
+        rc = kn_model_find(rq->model, &desc, &path, err);
+    if (!rc)
+        rc = open_timeline(c->timeline, &timeline, err);
+    if (!rc) {
+        rc = run(desc, path, rq, c, timeline, err);
+        rc = close_timeline(c->timeline, timeline, rc, err);
+    }
+    free(path);
+    return rc;
+}
+
 int kn_cmd_generate(const kn_args *a)
 {
-    bool json = false, help = false, resume = false;
-    const char *encoder = NULL, *plan = NULL, *timeline_path = NULL;
-    kn_timeline *timeline = NULL;
+    bool help = false;
+    choices c = {0};
     const kn_switch switches[] = {
         {"encoder", "NAME", "video encoder (default: the best that works, kinora doctor lists them)", NULL,
-         &encoder},
-        {"resume", NULL, "go on where the last run of this request stopped; begin if there is none", &resume,
-         NULL},
-        {"plan", "FILE", "run as this plan says (kinora plan --json); other options come first", NULL, &plan},
+         &c.encoder},
+        {"resume", NULL, "go on where the last run of this request stopped; begin if there is none",
+         &c.resume, NULL},
+        {"plan", "FILE", "run as this plan says (kinora plan --json); other options come first", NULL,
+         &c.plan},
         {"timeline", "FILE",
          "write what happened when (phases, steps, blocks, disk) as a trace for https://ui.perfetto.dev",
-         NULL, &timeline_path},
-        {"json", NULL, "progress and result as JSON lines on standard output", &json, NULL},
+         NULL, &c.timeline},
+        {"json", NULL, "progress and result as JSON lines on standard output", &c.json, NULL},
         {0},
     };
     kn_err err = {0};
     kn_request rq;
     kn_request_init(&rq);
-    const kn_model_desc *desc = NULL;
-    char *path = NULL;
     int rc = kn_args_parse(a, &rq, switches, NULL, 0, &help, &err);
-    if (help) {
+    if (help)
         kn_args_help(a, &(kn_usage){"generate --model NAME|DIR|FILE --prompt TEXT -o OUT.mp4 [OPTIONS]",
                                     switches, true, NULL, NULL});
-        kn_request_done(&rq);
-        return 0;
-    }
-    if (!rc)
-        rc = check(&rq, &err);
-    if (!rc && plan)
-        rc = pin_plan(plan, &rq, &err);
-    if (!rc)
-        rc = kn_model_find(rq.model, &desc, &path, &err);
-    if (!rc)
-        rc = open_timeline(timeline_path, &timeline, &err);
-    if (!rc) {
-        kn_progress progress;
-        kn_progress_init(&progress, json);
-        const atomic_bool *cancel = kn_cli_catch_signals();
-        char *state_dir = kn_dir_state(), *cache_dir = kn_dir_cache();
-        kn_generate_opts opts = {.event = kn_progress_event,
-                                 .event_ud = &progress,
-                                 .cancel = cancel,
-                                 .encoder = encoder,
-                                 .model_path = path,
-                                 .cache_dir = cache_dir,
-                                 .state_dir = state_dir,
-                                 .timeline = timeline,
-                                 .resume = resume};
-        kn_result result;
-        rc = kn_generate(desc, &rq, &opts, &result, &err);
-        kn_progress_clear(&progress);
-        free(state_dir);
-        free(cache_dir);
-        if (!rc) {
-            print_result(desc, &result, json);
-            kn_result_done(&result);
-        }
-        rc = close_timeline(timeline_path, timeline, rc, &err);
-    }
+    else if (!rc)
+        rc = generate(&rq, &c, &err);
     kn_request_done(&rq);
-    free(path);
-    if (rc && json)
+    if (help)
+        return 0;
+    if (rc && c.json)
         kn_cli_print_error(&err);
     return rc ? kn_cli_fail(&err) : 0;
 }
