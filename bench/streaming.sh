@@ -1,27 +1,36 @@
 #!/bin/sh
-# What it costs that no block of the denoiser stays in memory: bench/streaming.sh -> bench/results/DATE-COMMIT-streaming.json
-# The packed weights are in the page cache: seconds of sampling with all blocks resident and with none, in turn, ROUNDS times (default 3).
+# What it costs that a block of the denoiser does not stay in memory: bench/streaming.sh -> bench/results/DATE-COMMIT-streaming.json
+# Half of the blocks stay, the others are mapped from the packed weights in the page cache. In every step of the same run, which what else
+# happens on the machine moves alike: mean milliseconds of a block that stays, of one that comes (its loading included), and their ratio. The first
+# step, which compares the sums of what it maps, is left out of the medians.
 set -eu
 cd "$(dirname "$0")/.."
 . bench/studio.sh # median, result_path
 . bench/real.sh
+STEPS=${STEPS:-9}
 out=$(result_path streaming)
 real_start
 
+block_times() { # block_times TRACE: a line a step: "stays comes ratio first"; a span is a line, a step's comes after those of its blocks
+    awk '
+        /"name":"(block|load) [0-9]/ {
+            match($0, /"dur":[0-9.]+/); dur = substr($0, RSTART + 6, RLENGTH - 6)
+            match($0, /"name":"[a-z]+ [0-9]+/); split(substr($0, RSTART + 8, RLENGTH - 8), name, " ")
+            if (name[2] < 15) { stays += dur; n_stay++ } else { comes += dur; n_come += name[1] == "block" }
+        }
+        /"name":"sampling [0-9]/ && n_come {
+            printf "%.1f %.1f %.3f %s\n", stays / n_stay / 1e3, comes / n_come / 1e3, comes / n_come / stays * n_stay, n_steps++ ? "" : "first"
+            stays = comes = n_stay = n_come = 0 }' "$1"
+}
+
 real_run "--resident-blocks 0" >/dev/null # records the packed weights and the text's states
-: >"$data/resident"
-: >"$data/streamed"
-for _ in $(seq "${ROUNDS:-3}"); do
-    real_run "--resident-blocks 30" >>"$data/resident"
-    real_run "--resident-blocks 0" >>"$data/streamed"
-done
-cat "$data/resident" "$data/streamed" >"$data/both"
-real_same "$data/both"
-paste "$data/resident" "$data/streamed" | awk '{ printf "%.2f %.2f %.3f\n", $1, $4, $4 / $1 }' >"$data/rounds"
+real_run "--resident-blocks 15 --timeline $data/trace.json" >/dev/null
+block_times "$data/trace.json" >"$data/steps"
+grep -v first "$data/steps" >"$data/later"
 {
-    printf '{"command": "bench/streaming.sh", "rounds": %s, "arguments": "%s", "load": %s, ' "${ROUNDS:-3}" "$arguments" "$(cut -d' ' -f1 /proc/loadavg)"
-    printf '"resident_s": %s, "streamed_s": %s, "ratio": %s, "all": [%s]}\n' \
-        "$(median 1 "$data/rounds")" "$(median 2 "$data/rounds")" "$(median 3 "$data/rounds")" \
-        "$(awk '{ printf "%s[%s, %s]", (NR > 1 ? ", " : ""), $1, $2 }' "$data/rounds")"
+    printf '{"command": "bench/streaming.sh", "arguments": "%s --resident-blocks 15", "load": %s, ' "$arguments" "$(cut -d' ' -f1 /proc/loadavg)"
+    printf '"block_stays_ms": %s, "block_comes_ms": %s, "ratio": %s, "first_step": %s, "ratios": [%s]}\n' \
+        "$(median 1 "$data/later")" "$(median 2 "$data/later")" "$(median 3 "$data/later")" \
+        "$(awk '/first/ { print $3 }' "$data/steps")" "$(awk '{ printf "%s%s", (NR > 1 ? ", " : ""), $3 }' "$data/later")"
 } >"$out"
 cat "$out"
